@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// DesiredState: what the controller says should be true on one node. State, not a command: a newer
+// one replaces an older one, and saying it twice changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/model/cluster_spec.h"
+#include "common/pg/lsn.h"
+
+namespace pgmahout {
+
+// What this node should be.
+enum class Assignment {
+  kNone,       // no member of any cluster
+  kBootstrap,  // run initdb and be the first primary
+  kPrimary,    // be writable at `epoch`, while the lease lasts
+  kStandby,    // follow `upstream`
+  kPrepare,    // vote: stop receiving WAL, then report how far the WAL reaches
+  kStop,       // no PostgreSQL process may run here; for a switchover: a clean, caught-up stop
+};
+
+// "ANY number (standbys)" of synchronous_standby_names. number 0 means asynchronous.
+struct Quorum {
+  uint32_t number = 0;
+  std::vector<std::string> standbys;  // node names, sorted
+
+  friend bool operator==(const Quorum&, const Quorum&) = default;
+};
+
+struct Member {
+  std::string node;
+  std::string address;
+  uint16_t port = 0;
+
+  friend bool operator==(const Member&, const Member&) = default;
+};
+
+// A password role with its SCRAM verifier; the agents never see the application's password.
+struct RoleCredential {
+  std::string role;
+  std::string verifier;
+
+  friend bool operator==(const RoleCredential&, const RoleCredential&) = default;
+};
+
+struct DesiredState {
+  std::string cluster;
+  std::string tenant;
+  uint64_t epoch = 0;
+  uint64_t system_identifier = 0;  // 0: not known yet, only with kBootstrap
+  Assignment assignment = Assignment::kNone;
+  std::string upstream;  // kStandby: the node to follow
+  // kStandby: where the upstream's timeline left its parent; WAL of ours beyond it has diverged.
+  // 0/0: never forked, or not known.
+  uint32_t upstream_timeline = 0;
+  Lsn fork_lsn;
+  Quorum quorum;                // kPrimary, and what a later primary starts with
+  std::vector<Member> members;  // all of the cluster, this node included; sorted by node
+  ClusterSpec spec;
+  std::string replication_password;
+  std::vector<RoleCredential> credentials;
+  // This node may rebuild its data from the upstream, keeping the old directory until the new one
+  // streams. Never set for a node that may hold the most advanced copy (I7).
+  bool may_rebuild = false;
+
+  friend bool operator==(const DesiredState&, const DesiredState&) = default;
+};
+
+// One message from the controller; always the answer to one of the agent's heartbeats (I5).
+struct Order {
+  uint64_t answers = 0;  // that heartbeat's number
+  uint64_t controller_incarnation = 0;
+  uint64_t epoch = 0;
+  uint64_t generation = 0;                // of the desired state that is in force
+  Duration lease{0};                      // granted from the moment the heartbeat was sent; 0: none
+  std::map<std::string, Lsn> member_lsn;  // how far each member has received, for slots
+};
+
+}  // namespace pgmahout

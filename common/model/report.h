@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Report: what one agent sees on its node. Sent with every heartbeat; the controller decides from
+// reports alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/model/desired_state.h"
+#include "common/pg/lsn.h"
+
+namespace pgmahout {
+
+enum class ServerState {
+  kAbsent,   // no data directory
+  kStopped,  // data directory, no PostgreSQL process
+  kStarting,
+  kRunning,  // a fresh connection answers
+  kStopping,
+  kHung,  // processes are there, a fresh connection does not answer in time
+};
+
+enum class ServerRole { kUnknown, kPrimary, kStandby };
+
+// A standby as its upstream sees it in pg_stat_replication.
+struct Attached {
+  std::string node;  // application_name
+  bool streaming = false;
+  std::string sync_state;
+  Lsn flush_lsn;
+  Lsn replay_lsn;
+
+  friend bool operator==(const Attached&, const Attached&) = default;
+};
+
+// A vote: at `epoch` this standby receives nothing from the old primary any more, and its WAL
+// reaches `lsn` on `timeline`. Cast only after the WAL receiver is gone.
+struct Ballot {
+  uint64_t epoch = 0;
+  uint32_t timeline = 0;
+  Lsn lsn;
+
+  friend bool operator==(const Ballot&, const Ballot&) = default;
+};
+
+struct Report {
+  std::string cluster;             // empty: member of none
+  uint64_t epoch = 0;              // the highest this agent has stored durably
+  uint64_t generation = 0;         // of the desired state it holds
+  uint64_t system_identifier = 0;  // of the data directory; 0: none
+  ServerState server = ServerState::kAbsent;
+  ServerRole role = ServerRole::kUnknown;
+  bool data_is_complete = false;  // not in the middle of initdb, base backup or rewind
+  uint32_t timeline = 0;
+  Lsn fork_lsn;     // primary: where this timeline left its parent; 0/0 on timeline 1
+  Lsn write_lsn;    // primary: flushed
+  Lsn receive_lsn;  // standby: received and flushed
+  Lsn replay_lsn;   // standby
+  int64_t replay_lag_milliseconds = 0;
+  bool replay_paused = false;
+  bool receiver_streaming = false;
+  std::string receiver_upstream;           // node name it streams from, if known
+  bool upstream_unreachable = false;       // its own connection attempts to the upstream fail
+  std::optional<Quorum> quorum_in_effect;  // primary: confirmed settled, on a fresh connection
+  std::vector<Attached> attached;          // primary
+  std::optional<Ballot> ballot;
+  uint64_t writable_epoch = 0;  // primary: writable since the order of this epoch
+  bool roles_ready = false;     // primary: replication role, roles and databases are as specified
+  std::string server_version;   // "14.23"
+  std::string agent_version;
+  std::string step;                          // what the agent is doing: "base-backup 42%"
+  std::string step_error;                    // why it does not get on; empty when it does
+  std::vector<std::string> pending_restart;  // parameters
+  uint64_t disk_free_bytes = 0;
+
+  friend bool operator==(const Report&, const Report&) = default;
+};
+
+}  // namespace pgmahout
