@@ -67,6 +67,7 @@ struct DesiredState {
   // This node may rebuild its data from the upstream, keeping the old directory until the new one
   // streams. Never set for a node that may hold the most advanced copy (I7).
   bool may_rebuild = false;
+  bool clean_stop = false;  // kStop: a switchover; checkpoint first, so that the stop is short
 
   friend bool operator==(const DesiredState&, const DesiredState&) = default;
 };

@@ -67,6 +67,9 @@ struct Report {
   std::optional<Quorum> quorum_in_effect;  // primary: confirmed settled, on a fresh connection
   std::vector<Attached> attached;          // primary
   std::optional<Ballot> ballot;
+  // The server is down after a clean shutdown, and its WAL ends just behind the checkpoint record
+  // at `write_lsn`.
+  bool clean_stop = false;
   uint64_t writable_epoch = 0;  // primary: writable since the order of this epoch
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
   std::string server_version;   // "14.23"

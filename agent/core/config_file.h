@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two files that configure a server, as text: pgmahout.conf and pg_hba.conf. Pure, so that a
+// difference between what should be and what is on disk is a comparison of two strings.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "common/model/desired_state.h"
+
+namespace pgmahout::agent {
+
+// What of this VM goes into the configuration. Paths are absolute.
+struct ConfigContext {
+  std::string node;
+  std::string address;
+  std::string socket_directory;
+  std::string log_directory;
+  std::string certificate_file, key_file, ca_file;  // readable by the server
+  std::string password_file;                        // libpq passfile of the replication role
+  std::string wal_program;
+};
+
+// The replication role that standbys and pg_rewind connect as.
+inline constexpr absl::string_view kReplicationRole = "pgmahout_replication";
+
+// pgmahout.conf for what `desired` says. With `detached` primary_conninfo and restore_command are
+// empty: a standby that has voted receives from nobody. The last line sets pgmahout.config_id to a
+// hash of the rest, so that a connection can tell which version the server has loaded.
+std::string RenderConfig(const DesiredState& desired, const ConfigContext& context, bool detached);
+
+// The id that RenderConfig put into `config`.
+std::string ConfigIdOf(absl::string_view config);
+
+// pg_hba.conf: local peer, replication from member addresses, the user's rules, a final reject.
+// `clients_allowed` false leaves the user's rules out (closed until promoted).
+std::string RenderHba(const DesiredState& desired, bool clients_allowed);
+
+// "ANY 1 (\"db1\", \"db3\")"; empty for number 0.
+std::string RenderSynchronousStandbyNames(const Quorum& quorum);
+
+// Identifies the roles, databases and passwords of `desired`; changes when any of them does.
+std::string RolesIdOf(const DesiredState& desired);
+
+// Parameters that RenderConfig owns; a spec may not set them, postgresql.auto.conf must not.
+const std::vector<std::string>& OwnedParameters();
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Observation: what the agent saw on this VM a moment ago. Plain values; collecting them is the
+// work of agent/postgres/observer.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/model/report.h"
+#include "common/pg/lsn.h"
+
+namespace pgmahout::agent {
+
+// What pg_controldata says of a server that is down.
+struct ControlData {
+  uint64_t system_identifier = 0;
+  std::string state;  // "shut down", "in production", "shut down in recovery", ...
+  uint32_t timeline = 0;
+  Lsn checkpoint_lsn;  // "Latest checkpoint location": where the record starts
+
+  friend bool operator==(const ControlData&, const ControlData&) = default;
+};
+
+struct DataDirectory {
+  bool exists = false;
+  bool complete = false;  // no step is, or was, in the middle of making it
+  bool standby_signal = false;
+  uint64_t system_identifier = 0;
+  std::optional<ControlData> control;  // while no server runs
+  std::string config;                  // pgmahout.conf as it is on disk; empty: none
+  std::string hba;                     // pg_hba.conf
+  // Parameters of ours that postgresql.auto.conf sets too, so that ours are not in force.
+  std::vector<std::string> auto_conf_overrides;
+};
+
+struct Slot {
+  std::string name;
+  bool active = false;
+  Lsn restart_lsn;
+};
+
+// What a fresh connection answered.
+struct SqlFacts {
+  bool in_recovery = false;
+  uint32_t timeline = 0;
+  Lsn fork_lsn;   // where the timeline left its parent, from its history file
+  Lsn write_lsn;  // pg_current_wal_flush_lsn(), on a primary
+  Lsn receive_lsn;
+  Lsn replay_lsn;
+  // Recovery has replayed all WAL in pg_wal and waits for more, so that the larger of receive_lsn
+  // and replay_lsn is the end of what this standby has.
+  bool replayed_all_local = false;
+  int64_t replay_lag_milliseconds = 0;
+  bool replay_paused = false;
+  bool receiver_exists = false;     // a row in pg_stat_wal_receiver
+  bool receiver_streaming = false;  // its status is "streaming"
+  std::string receiver_host;        // sender_host
+  std::vector<Attached> attached;
+  std::vector<Slot> slots;                // physical ones
+  std::string config_id;                  // pgmahout.config_id as loaded
+  std::string synchronous_standby_names;  // as loaded
+  Duration since_config_load{0};
+  std::vector<std::string> config_errors;  // pg_file_settings.error
+  std::vector<std::string> hba_errors;     // pg_hba_file_rules.error
+  std::vector<std::string> pending_restart;
+  std::string roles_id;  // comment on the replication role: which definition of roles is in place
+  std::string server_version;
+  uint64_t archived_count = 0;
+  uint64_t archive_failed_count = 0;
+  std::string last_archived;
+  std::map<std::string, uint64_t> database_bytes;
+};
+
+struct Observation {
+  DataDirectory data;
+  ServerState server = ServerState::kAbsent;
+  bool postmaster_alive = false;
+  bool orphans = false;  // PostgreSQL processes without a postmaster; they may still acknowledge
+  std::optional<SqlFacts> sql;  // only if the fresh connection answered in time
+  std::string sql_error;
+  std::optional<BootTime> unresponsive_since;   // when fresh connections stopped being answered
+  std::optional<BootTime> not_streaming_since;  // a running standby that receives nothing
+  uint64_t disk_free_bytes = 0;
+  uint64_t old_directories = 0;  // earlier data directories that were kept
+};
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/advance.h"
+
+#include <map>
+#include <set>
+#include <type_traits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "controller/core/failover.h"
+#include "controller/core/quorum.h"
+#include "controller/core/turn.h"
+
+namespace pgmahout::controller {
+namespace {
+
+// ---- Taking an event into the state ----
+
+void Absorb(const Turn& /*turn*/, const Tick& /*tick*/) {}
+
+void Absorb(const Turn& turn, const AgentConnected& event) {
+  MemberView* member = FindMember(turn.state(), event.node);
+  if (member == nullptr) {
+    return;
+  }
+  member->connected = true;
+  member->address = event.address;
+  member->sequence = 0;
+}
+
+void Absorb(const Turn& turn, const AgentDisconnected& event) {
+  if (MemberView* member = FindMember(turn.state(), event.node); member != nullptr) {
+    member->connected = false;
+  }
+}
+
+void NoteVote(const Turn& turn,
+              const std::string& node,
+              const MemberView& member,
+              const Report& report) {
+  const bool new_vote = report.ballot.has_value() && report.ballot->epoch == turn.durable().epoch &&
+                        (!member.report.has_value() || member.report->ballot != report.ballot);
+  if (new_vote && turn.durable().stage == Stage::kFencing) {
+    turn.Note("vote", node,
+              absl::StrCat("receives nothing from the old primary any more; its WAL ends at "
+                           "timeline ",
+                           report.ballot->timeline, ", ", FormatLsn(report.ballot->lsn)),
+              true);
+  }
+}
+
+void NoteStepError(const Turn& turn,
+                   const std::string& node,
+                   const MemberView& member,
+                   const Report& report) {
+  if (!report.step_error.empty() &&
+      (!member.report.has_value() || member.report->step_error != report.step_error)) {
+    turn.Note("agent-step-failed", node, absl::StrCat(report.step, ": ", report.step_error));
+  }
+}
+
+// Who streams is what the primary says, not what a standby hopes.
+void TakeAttached(const Turn& turn, const Report& report) {
+  std::set<std::string> streaming;
+  for (const Attached& standby : report.attached) {
+    if (standby.streaming) {
+      streaming.insert(standby.node);
+    }
+  }
+  for (auto& [node, member] : turn.state().members) {
+    const bool attached = node != turn.durable().primary && streaming.count(node) > 0;
+    if (attached && !member.attached && node != turn.durable().primary) {
+      turn.Note("standby-streams", node, absl::StrCat("streams from ", turn.durable().primary),
+                true);
+    }
+    if (!attached && member.attached) {
+      turn.Note("standby-lost", node,
+                absl::StrCat("no longer streams from ", turn.durable().primary));
+    }
+    member.attached = attached;
+    if (attached) {
+      member.not_streaming_since.reset();
+    } else if (!member.not_streaming_since.has_value()) {
+      member.not_streaming_since = turn.now;
+    }
+  }
+}
+
+void TrackPrimary(const Turn& turn, MemberView& member, const Report& report) {
+  const bool ill = IsDown(report) || report.server == ServerState::kHung;
+  if (!ill) {
+    member.down_since.reset();
+  } else if (!member.down_since.has_value()) {
+    member.down_since = turn.now;
+  }
+  if (turn.durable().stage == Stage::kRunning && report.role == ServerRole::kPrimary &&
+      report.writable_epoch == turn.durable().epoch) {
+    TakeAttached(turn, report);
+  }
+}
+
+void Absorb(const Turn& turn, const AgentReported& event) {
+  MemberView* member = FindMember(turn.state(), event.node);
+  if (member == nullptr) {
+    return;
+  }
+  NoteVote(turn, event.node, *member, event.report);
+  NoteStepError(turn, event.node, *member, event.report);
+  member->report = event.report;
+  member->sequence = event.sequence;
+  member->connected = true;
+  member->last_heard = turn.now;
+  if (event.node == turn.durable().primary) {
+    TrackPrimary(turn, *member, event.report);
+  } else {
+    member->down_since.reset();
+  }
+}
+
+void Absorb(const Turn& turn, const SpecApplied& event) {
+  Durable& durable = turn.durable();
+  durable.spec = event.spec;
+  durable.revision += 1;
+  std::map<std::string, MemberView> members;
+  for (const std::string& node : event.spec.nodes) {
+    const auto known = turn.state().members.find(node);
+    members[node] = known == turn.state().members.end() ? MemberView{} : known->second;
+  }
+  turn.state().members = std::move(members);
+  turn.Note("spec-applied", "", absl::StrCat("revision ", durable.revision));
+}
+
+void Absorb(const Turn& turn, const SwitchoverRequested& event) {
+  if (!CheckSwitchover(turn.state(), event.target, turn.now).ok()) {
+    return;  // the world changed between the check for the caller and now
+  }
+  turn.durable().epoch += 1;
+  turn.durable().planned = true;
+  turn.durable().target = event.target;
+  turn.EnterStage(Stage::kStopping);
+  turn.Note("switchover-requested", turn.durable().primary,
+            event.target.empty() ? "to the best standby" : absl::StrCat("to ", event.target), true);
+}
+
+void Absorb(const Turn& turn, const FailoverRequested& event) {
+  if (!CheckFailover(turn.state(), event).ok()) {
+    return;
+  }
+  turn.durable().target = event.target;
+  turn.durable().accept_data_loss = event.accept_data_loss;
+  if (turn.durable().stage == Stage::kRunning) {
+    turn.durable().epoch += 1;
+    turn.EnterStage(Stage::kFencing);
+  }
+  turn.Note("failover-requested", event.target,
+            event.accept_data_loss ? "by a person, who accepts a loss of commits" : "by a person",
+            true);
+}
+
+void Absorb(const Turn& turn, const NamesPublished& event) {
+  NamesView& names = turn.state().names;
+  names.in_flight = false;
+  names.answered = event.answered;
+  const NameRecords& wanted = turn.durable().names;
+  if (event.epoch != wanted.epoch || event.change != wanted.change) {
+    names.next_attempt = turn.now;  // it was about records that are no longer wanted
+    return;
+  }
+  if (event.ok) {
+    if (!names.in_sync) {
+      turn.Note("names-published", turn.durable().primary,
+                absl::StrCat(turn.spec().dns.primary, " is up to date"), true);
+    }
+    names.in_sync = true;
+    names.error.clear();
+    names.backoff = Duration{0};
+    names.next_attempt = turn.now + turn.timing.names_recheck;
+    return;
+  }
+  if (names.error != event.error) {
+    turn.Note("names-not-published", turn.durable().primary, event.error, true);
+  }
+  names.in_sync = false;
+  names.error = event.error;
+  names.backoff = std::clamp(names.backoff * 2, Duration{250}, turn.timing.names_backoff_max);
+  names.next_attempt = turn.now + names.backoff;
+}
+
+// ---- Rules of the beginning and the end ----
+
+bool BootstrapIsDone(const Turn& turn) {
+  const MemberView* first = FindMember(turn.state(), turn.durable().primary);
+  return turn.durable().stage == Stage::kCreating && first != nullptr &&
+         first->report.has_value() && first->report->server == ServerState::kRunning &&
+         first->report->role == ServerRole::kPrimary && first->report->roles_ready &&
+         first->report->system_identifier != 0 &&
+         first->report->writable_epoch == turn.durable().epoch;
+}
+
+void EndBootstrap(const Turn& turn, absl::string_view rule) {
+  const Report& report = *turn.state().members.at(turn.durable().primary).report;
+  turn.durable().system_identifier = report.system_identifier;
+  turn.durable().timeline = report.timeline;
+  turn.EnterStage(Stage::kRunning);
+  for (auto& [node, member] : turn.state().members) {
+    member.not_streaming_since = turn.now;
+  }
+  turn.Note(rule, turn.durable().primary,
+            absl::StrCat("first primary, system identifier ", report.system_identifier), true);
+}
+
+bool EverybodyStreams(const Turn& turn) {
+  for (const auto& [node, member] : turn.state().members) {
+    if (node != turn.durable().primary && !member.attached) {
+      return false;
+    }
+  }
+  return turn.durable().stage == Stage::kRunning;
+}
+
+bool FirstTimeHealthy(const Turn& turn) {
+  return !turn.durable().was_healthy && EverybodyStreams(turn) && turn.durable().older.empty();
+}
+
+void BecomeHealthy(const Turn& turn, absl::string_view rule) {
+  turn.durable().was_healthy = true;
+  turn.Note(rule, turn.durable().primary, "every member streams");
+}
+
+const std::vector<Rule>& LifeRules() {
+  static const std::vector<Rule> rules = {
+      {"bootstrap-done", BootstrapIsDone, EndBootstrap},
+      {"first-time-healthy", FirstTimeHealthy, BecomeHealthy},
+  };
+  return rules;
+}
+
+// Acts on the first rule that applies. Its name, or nothing.
+absl::string_view ApplyFirst(const std::vector<Rule>& rules, const Turn& turn) {
+  for (const Rule& rule : rules) {
+    if (rule.applies(turn)) {
+      rule.act(turn, rule.name);
+      return rule.name;
+    }
+  }
+  return "";
+}
+
+// Safety first: who may write, then who must confirm, then names.
+absl::string_view ApplyOnce(const Turn& turn) {
+  for (const auto* rules : {&LifeRules(), &FailoverRules(), &QuorumRules(), &NamesRules()}) {
+    if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
+      return name;
+    }
+  }
+  return "";
+}
+
+// ---- Answers ----
+
+bool MayHoldLease(const ClusterState& state, const std::string& node) {
+  if (node != state.durable.primary) {
+    return false;
+  }
+  return state.durable.stage == Stage::kCreating || state.durable.stage == Stage::kRunning ||
+         state.durable.stage == Stage::kPromoting;
+}
+
+void AnswerNode(const Turn& turn, const std::string& node, MemberView& member) {
+  Answer answer{node, member.sequence, Duration{0}};
+  if (MayHoldLease(turn.state(), node)) {
+    answer.lease = turn.spec().failover.lease_ttl;
+    member.may_write_until =
+        std::max(member.may_write_until, LeaseEnd(answer.lease, turn.now, turn.timing));
+  }
+  turn.out.effects.push_back(answer);
+}
+
+// The heartbeat that came in is answered; so is everybody whose desired state has changed.
+void AnswerAll(const Turn& turn, const ClusterState& before, const Event& event) {
+  const auto* reported = std::get_if<AgentReported>(&event);
+  for (auto& [node, member] : turn.state().members) {
+    if (!member.connected || member.sequence == 0) {
+      continue;
+    }
+    const bool asked = reported != nullptr && reported->node == node;
+    const bool changed = FindMember(before, node) == nullptr ||
+                         DesiredFor(before, node) != DesiredFor(turn.state(), node);
+    if (asked || changed) {
+      AnswerNode(turn, node, member);
+    }
+  }
+}
+
+void CheckInvariants(const ClusterState& before, const ClusterState& after) {
+  PGM_CHECK(after.durable.epoch >= before.durable.epoch);  // I4
+  if (after.durable.primary != before.durable.primary) {
+    PGM_CHECK(after.durable.stage == Stage::kPromoting);
+  }
+  PGM_CHECK(after.durable.names.epoch >= before.durable.names.epoch);  // I8
+}
+
+}  // namespace
+
+Outcome Advance(ClusterState state, const Event& event, BootTime now, const Timing& timing) {
+  const ClusterState before = state;
+  Outcome out{std::move(state), false, {}, {}, {}};
+  const Turn turn{out, now, timing};
+  std::visit([&turn](const auto& happened) { Absorb(turn, happened); }, event);
+  constexpr int kEnough = 32;  // each rule makes progress, so a table that goes on is a bug
+  int turns = 0;
+  for (absl::string_view rule = ApplyOnce(turn); !rule.empty(); rule = ApplyOnce(turn)) {
+    out.rule = std::string(rule);
+    PGM_CHECK(++turns < kEnough);
+  }
+  CheckInvariants(before, out.state);
+  AnswerAll(turn, before, event);
+  out.durable_changed = !(before.durable == out.state.durable);
+  return out;
+}
+
+ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
+  ClusterState state;
+  state.started_at = now;
+  state.stage_since = now;
+  state.names.next_attempt = now;
+  for (const std::string& node : durable.spec.nodes) {
+    MemberView member;
+    member.last_heard = now;
+    member.may_write_until = LeaseEnd(durable.spec.failover.lease_ttl, now, timing);
+    member.not_streaming_since = now;
+    state.members[node] = member;
+  }
+  state.durable = std::move(durable);
+  return state;
+}
+
+ClusterState Create(ClusterSpec spec, std::string sealed_replication_password, BootTime now) {
+  PGM_CHECK(!spec.nodes.empty());
+  Durable durable;
+  durable.epoch = 1;
+  durable.revision = 1;
+  durable.primary = spec.nodes.front();
+  durable.spec = std::move(spec);
+  durable.replication_password_sealed = std::move(sealed_replication_password);
+  return Restore(std::move(durable), now);
+}
+
+}  // namespace pgmahout::controller

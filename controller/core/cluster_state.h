@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// ClusterState: all the controller knows of one cluster.
+//
+// `durable` is what the store holds; the rest is rebuilt from reports after a restart. Ordered
+// containers only, so that one input gives one output (docs/decisions).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/model/cluster_spec.h"
+#include "common/model/desired_state.h"
+#include "common/model/report.h"
+
+namespace pgmahout::controller {
+
+// Where a cluster is on its way from one primary to the next.
+enum class Stage {
+  kCreating,   // initdb on the first node
+  kRunning,    // `primary` is writable at `epoch`
+  kStopping,   // switchover: `primary` is brought to a clean stop
+  kFencing,    // `primary` may write no more; standbys vote
+  kPromoting,  // `primary` was chosen and told; not confirmed yet
+};
+
+// What the DNS names should say. (epoch, change) only grows.
+struct NameRecords {
+  uint64_t epoch = 0;
+  uint64_t change = 0;
+  std::vector<std::string> primary_addresses;
+  std::vector<std::string> standby_addresses;
+
+  friend bool operator==(const NameRecords&, const NameRecords&) = default;
+};
+
+struct Durable {
+  ClusterSpec spec;
+  uint64_t revision = 0;  // of the spec
+  uint64_t system_identifier = 0;
+  uint64_t epoch = 0;
+  Stage stage = Stage::kCreating;
+  std::string primary;  // kFencing: the node that was primary
+  uint32_t timeline = 0;
+  Lsn fork_lsn;  // where `timeline` left its parent
+  // The quorum the primary was told last. With `older`: every quorum under which a commit may have
+  // been acknowledged that is not yet known to be on enough members of `quorum`. A promotion by
+  // votes must cover all of them.
+  Quorum quorum;
+  std::vector<Quorum> older;
+  bool planned = false;           // this change of primary is a switchover
+  std::string target;             // the node a person asked for; empty: the best
+  bool accept_data_loss = false;  // a person accepted that commits may be missing
+  bool was_healthy = false;
+  NameRecords names;
+  std::string replication_password_sealed;  // opaque here
+
+  friend bool operator==(const Durable&, const Durable&) = default;
+};
+
+struct MemberView {
+  std::string address;
+  bool connected = false;
+  BootTime last_heard;
+  uint64_t sequence = 0;  // the latest heartbeat, which an order answers
+  std::optional<Report> report;
+  std::optional<BootTime> down_since;           // as primary: stopped or hung, as it says itself
+  std::optional<BootTime> not_streaming_since;  // as standby: the primary does not see it stream
+  bool attached = false;                        // the primary sees it stream
+  // Until then this node may still acknowledge writes: the last lease plus the clocks' drift.
+  BootTime may_write_until;
+};
+
+struct NamesView {
+  bool in_flight = false;
+  bool in_sync = false;
+  BootTime next_attempt;
+  Duration backoff{0};
+  std::vector<std::string> answered;  // what the servers said last
+  std::string error;
+};
+
+struct ClusterState {
+  Durable durable;
+  std::map<std::string, MemberView> members;  // exactly the nodes of the spec
+  BootTime started_at;                        // when this controller began to watch the cluster
+  BootTime stage_since;                       // likewise, or when the stage changed
+  // The primary's WAL position when `durable.quorum` was first seen in effect: once enough members
+  // of it have flushed that far, older quorums govern nothing any more.
+  std::optional<Lsn> quorum_barrier;
+  NamesView names;
+  std::string waiting_for;  // why the current stage does not end, for people
+};
+
+}  // namespace pgmahout::controller

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// DesiredFor: one node's desired state, derived from the cluster's state and nothing else.
+#include "controller/core/turn.h"
+
+namespace pgmahout::controller {
+namespace {
+
+Assignment AssignmentFor(const Durable& durable, bool is_primary) {
+  switch (durable.stage) {
+    case Stage::kCreating:
+      return is_primary ? Assignment::kBootstrap : Assignment::kNone;
+    case Stage::kRunning:
+    case Stage::kPromoting:
+      return is_primary ? Assignment::kPrimary : Assignment::kStandby;
+    case Stage::kStopping:
+      return is_primary ? Assignment::kStop : Assignment::kStandby;
+    case Stage::kFencing:
+      return is_primary ? Assignment::kStop : Assignment::kPrepare;
+  }
+  return Assignment::kNone;
+}
+
+}  // namespace
+
+DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
+  const Durable& durable = state.durable;
+  const bool is_primary = node == durable.primary;
+  DesiredState desired;
+  desired.cluster = durable.spec.name;
+  desired.tenant = durable.spec.tenant;
+  desired.epoch = durable.epoch;
+  desired.system_identifier = durable.system_identifier;
+  desired.assignment = AssignmentFor(durable, is_primary);
+  desired.quorum = durable.quorum;
+  desired.spec = durable.spec;
+  desired.clean_stop = durable.stage == Stage::kStopping;
+  if (desired.assignment == Assignment::kStandby) {
+    desired.upstream = durable.primary;
+    // Only a confirmed primary is worth giving up data for (I7).
+    desired.may_rebuild = durable.stage == Stage::kRunning;
+    if (durable.stage == Stage::kRunning) {
+      desired.upstream_timeline = durable.timeline;
+      desired.fork_lsn = durable.fork_lsn;
+    }
+  }
+  for (const auto& [name, member] : state.members) {
+    desired.members.push_back(Member{name, member.address, durable.spec.port});
+  }
+  return desired;
+}
+
+}  // namespace pgmahout::controller

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Event: everything that can make a cluster's state change.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/model/cluster_spec.h"
+#include "common/model/report.h"
+
+namespace pgmahout::controller {
+
+struct Tick {};
+
+struct AgentConnected {
+  std::string node;
+  std::string address;
+};
+
+struct AgentDisconnected {
+  std::string node;
+};
+
+struct AgentReported {
+  std::string node;
+  uint64_t sequence = 0;
+  Report report;
+};
+
+struct SpecApplied {
+  ClusterSpec spec;
+};
+
+struct SwitchoverRequested {
+  std::string target;  // empty: the best standby
+};
+
+struct FailoverRequested {
+  std::string target;
+  bool accept_data_loss = false;
+};
+
+// What became of one PublishNames effect.
+struct NamesPublished {
+  uint64_t epoch = 0;
+  uint64_t change = 0;
+  bool ok = false;
+  std::string error;
+  std::vector<std::string> answered;
+};
+
+using Event = std::variant<Tick,
+                           AgentConnected,
+                           AgentDisconnected,
+                           AgentReported,
+                           SpecApplied,
+                           SwitchoverRequested,
+                           FailoverRequested,
+                           NamesPublished>;
+
+}  // namespace pgmahout::controller

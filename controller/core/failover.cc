@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/failover.h"
+
+#include <set>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "controller/core/turn.h"
+
+namespace pgmahout::controller {
+namespace {
+
+const MemberView& Primary(const Turn& turn) {
+  const MemberView* member = FindMember(turn.state(), turn.durable().primary);
+  PGM_CHECK(member != nullptr);
+  return *member;
+}
+
+bool InStage(const Turn& turn, Stage stage) {
+  return turn.durable().stage == stage;
+}
+
+// ---- Suspecting the primary (stage kRunning) ----
+
+bool MayFailOver(const Turn& turn) {
+  return InStage(turn, Stage::kRunning) && turn.spec().failover.automatic;
+}
+
+bool PrimaryReportsDown(const Turn& turn) {
+  const MemberView& primary = Primary(turn);
+  if (!MayFailOver(turn) || !IsHeard(turn.state(), primary, turn.now) || !IsDown(*primary.report) ||
+      !primary.down_since.has_value()) {
+    return false;
+  }
+  // With onCrash: restart the agent tries first; detectAfter is its time for it.
+  return !turn.spec().failover.restart_on_crash ||
+         turn.now - *primary.down_since >= turn.spec().failover.detect_after * 3;
+}
+
+bool PrimaryReportsHung(const Turn& turn) {
+  const MemberView& primary = Primary(turn);
+  return MayFailOver(turn) && IsHeard(turn.state(), primary, turn.now) &&
+         !IsDown(*primary.report) && primary.down_since.has_value() &&
+         turn.now - *primary.down_since >= turn.spec().failover.detect_after;
+}
+
+// Silence alone proves little: every standby that can be heard must have lost it too, and there
+// must be one. A standby that still streams vetoes.
+bool PrimaryIsSilent(const Turn& turn) {
+  const ClusterState& state = turn.state();
+  if (!MayFailOver(turn) || IsHeard(state, Primary(turn), turn.now) ||
+      turn.now - state.started_at < turn.spec().failover.detect_after) {
+    return false;
+  }
+  size_t heard = 0;
+  for (const auto& [node, member] : state.members) {
+    if (node == turn.durable().primary || !IsHeard(state, member, turn.now)) {
+      continue;
+    }
+    if (member.report->receiver_streaming) {
+      return false;
+    }
+    ++heard;
+  }
+  return heard > 0;
+}
+
+void BeginFencing(const Turn& turn, absl::string_view rule, absl::string_view evidence) {
+  turn.durable().epoch += 1;
+  turn.EnterStage(Stage::kFencing);
+  turn.Note(rule, turn.durable().primary, evidence, true);
+}
+
+void FenceDown(const Turn& turn, absl::string_view rule) {
+  BeginFencing(turn, rule, "its agent says PostgreSQL is down; no more leases, standbys vote");
+}
+
+void FenceHung(const Turn& turn, absl::string_view rule) {
+  BeginFencing(turn, rule, "its agent says a fresh connection gets no answer; standbys vote");
+}
+
+void FenceSilent(const Turn& turn, absl::string_view rule) {
+  const int64_t silent = (turn.now - Primary(turn).last_heard).count();
+  BeginFencing(turn, rule,
+               absl::StrCat("not heard for ", silent,
+                            " ms and no standby receives from it; no more leases, standbys vote"));
+}
+
+// ---- Switchover (stage kStopping) ----
+
+bool CleanStopReached(const Turn& turn) {
+  const MemberView& primary = Primary(turn);
+  return InStage(turn, Stage::kStopping) && primary.report.has_value() &&
+         primary.report->epoch >= turn.durable().epoch && IsDown(*primary.report);
+}
+
+void FenceStopped(const Turn& turn, absl::string_view rule) {
+  turn.EnterStage(Stage::kFencing);
+  turn.Note(rule, turn.durable().primary,
+            Primary(turn).report->clean_stop ? "stopped cleanly; standbys vote"
+                                             : "stopped, but not cleanly; standbys vote",
+            true);
+}
+
+bool CleanStopOverdue(const Turn& turn) {
+  return InStage(turn, Stage::kStopping) && (turn.InStageFor() >= turn.timing.stop_timeout ||
+                                             !IsHeard(turn.state(), Primary(turn), turn.now));
+}
+
+void FenceOverdue(const Turn& turn, absl::string_view rule) {
+  turn.durable().epoch += 1;
+  turn.durable().planned = false;
+  turn.EnterStage(Stage::kFencing);
+  turn.Note(rule, turn.durable().primary, "it did not stop in time; treated as lost", true);
+}
+
+// ---- Choosing (stage kFencing) ----
+
+std::set<std::string> NamesOf(const std::vector<Candidate>& candidates) {
+  std::set<std::string> names;
+  for (const Candidate& candidate : candidates) {
+    names.insert(candidate.node);
+  }
+  return names;
+}
+
+// Everyone whose vote counts for coverage: also members that may not be promoted themselves.
+std::set<std::string> VotersOf(const ClusterState& state, BootTime now) {
+  std::set<std::string> voters;
+  for (const auto& [node, member] : state.members) {
+    if (node != state.durable.primary && IsHeard(state, member, now) &&
+        member.report->ballot.has_value() && member.report->ballot->epoch == state.durable.epoch) {
+      voters.insert(node);
+    }
+  }
+  return voters;
+}
+
+Ballot HighestBallot(const ClusterState& state, const std::set<std::string>& voters) {
+  Ballot highest;
+  for (const std::string& node : voters) {
+    const Ballot& ballot = *state.members.at(node).report->ballot;
+    if (std::tie(ballot.timeline, ballot.lsn) > std::tie(highest.timeline, highest.lsn)) {
+      highest = ballot;
+    }
+  }
+  return highest;
+}
+
+// The asked-for target if it is as far as the best, else the best.
+std::optional<Candidate> Chosen(const ClusterState& state, BootTime now) {
+  const std::vector<Candidate> candidates = CandidatesOf(state, now);
+  std::optional<Candidate> best = BestOf(candidates);
+  for (const Candidate& candidate : candidates) {
+    if (candidate.node == state.durable.target && best.has_value() &&
+        candidate.ballot.timeline == best->ballot.timeline &&
+        candidate.ballot.lsn >= best->ballot.lsn) {
+      return candidate;
+    }
+  }
+  return best;
+}
+
+// A member whose vote is the most advanced may be barred from promotion (priority 0, paused
+// replay). Then nobody who lacks its WAL is promoted either.
+bool ReachesAllVotes(const ClusterState& state, const Candidate& candidate, BootTime now) {
+  const Ballot highest = HighestBallot(state, VotersOf(state, now));
+  return candidate.ballot.timeline == highest.timeline && candidate.ballot.lsn >= highest.lsn;
+}
+
+// With a target the target's own vote is worth a short wait.
+bool TargetIsStillAwaited(const Turn& turn) {
+  const std::string& target = turn.durable().target;
+  return !target.empty() && VotersOf(turn.state(), turn.now).count(target) == 0 &&
+         turn.InStageFor() < turn.timing.resume_after;
+}
+
+bool VotesSuffice(const Turn& turn) {
+  if (!InStage(turn, Stage::kFencing) || TargetIsStillAwaited(turn)) {
+    return false;
+  }
+  const std::optional<Candidate> chosen = Chosen(turn.state(), turn.now);
+  return chosen.has_value() && ReachesAllVotes(turn.state(), *chosen, turn.now) &&
+         CoversAll(VotersOf(turn.state(), turn.now), turn.durable());
+}
+
+// The old primary said where its WAL ends after a clean shutdown: who has received more than the
+// start of that last record has received all of it (walsenders send everything before they exit).
+bool CaughtUpWithCleanStop(const Turn& turn) {
+  if (!InStage(turn, Stage::kFencing) || TargetIsStillAwaited(turn)) {
+    return false;
+  }
+  const MemberView& old = Primary(turn);
+  const std::optional<Candidate> chosen = Chosen(turn.state(), turn.now);
+  return chosen.has_value() && OldPrimaryIsFenced(turn.state(), turn.now) &&
+         old.report.has_value() && old.report->epoch >= turn.durable().epoch &&
+         old.report->clean_stop && old.report->write_lsn.valid() &&
+         chosen->ballot.lsn > old.report->write_lsn;
+}
+
+// Asynchronous by choice: the old primary must be fenced for certain, all who can be heard have
+// voted, and the loss stays within maxLag.
+bool AsynchronousLossIsBounded(const Turn& turn) {
+  const ClusterState& state = turn.state();
+  if (!InStage(turn, Stage::kFencing) ||
+      turn.spec().synchronous.durability != DataDurability::kOff ||
+      !OldPrimaryIsFenced(state, turn.now)) {
+    return false;
+  }
+  const std::optional<Candidate> chosen = Chosen(state, turn.now);
+  const MemberView& old = Primary(turn);
+  if (!chosen.has_value() || !old.report.has_value() ||
+      !ReachesAllVotes(state, *chosen, turn.now)) {
+    return false;
+  }
+  return BytesBetween(chosen->ballot.lsn, old.report->write_lsn) <=
+         turn.spec().failover.max_lag_bytes;
+}
+
+bool LossWasAccepted(const Turn& turn) {
+  return InStage(turn, Stage::kFencing) && turn.durable().accept_data_loss &&
+         !TargetIsStillAwaited(turn) && OldPrimaryIsFenced(turn.state(), turn.now) &&
+         Chosen(turn.state(), turn.now).has_value();
+}
+
+void Promote(const Turn& turn, const Candidate& chosen) {
+  Durable& durable = turn.durable();
+  const std::set<std::string> voters = VotersOf(turn.state(), turn.now);
+  durable.primary = chosen.node;
+  durable.target.clear();
+  OrderQuorum(turn.state(), QuorumForNewPrimary(turn.state(), chosen.node, voters));
+  turn.EnterStage(Stage::kPromoting);
+}
+
+// Promotes one that is the measure of what was committed, whatever quorum that was under. Until
+// enough others hold what it has, nobody else may be promoted: that is what the asynchronous
+// quorum, which no votes cover, stands for.
+void PromoteAlone(const Turn& turn, const Candidate& chosen) {
+  turn.durable().older.clear();
+  turn.durable().quorum = Quorum{};
+  Promote(turn, chosen);
+}
+
+std::string DescribeChoice(const Turn& turn, const Candidate& chosen, absl::string_view proof) {
+  return absl::StrCat("chosen at timeline ", chosen.ballot.timeline, ", LSN ",
+                      FormatLsn(chosen.ballot.lsn), ": ", proof, "; votes from ",
+                      absl::StrJoin(VotersOf(turn.state(), turn.now), ", "));
+}
+
+void PromoteByVotes(const Turn& turn, absl::string_view rule) {
+  const Candidate chosen = *Chosen(turn.state(), turn.now);
+  const std::string text =
+      DescribeChoice(turn, chosen, "the votes cover every acknowledged commit");
+  Promote(turn, chosen);
+  turn.Note(rule, chosen.node, text, true);
+}
+
+void PromoteCaughtUp(const Turn& turn, absl::string_view rule) {
+  const Candidate chosen = *Chosen(turn.state(), turn.now);
+  const std::string text = DescribeChoice(turn, chosen, "it has all WAL of the clean stop");
+  PromoteAlone(turn, chosen);
+  turn.Note(rule, chosen.node, text, true);
+}
+
+void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
+  const Candidate chosen = *Chosen(turn.state(), turn.now);
+  const uint64_t lost = BytesBetween(chosen.ballot.lsn, Primary(turn).report->write_lsn);
+  const std::string text = DescribeChoice(
+      turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
+  Promote(turn, chosen);
+  turn.Note(rule, chosen.node, text, true);
+}
+
+void PromoteAcceptingLoss(const Turn& turn, absl::string_view rule) {
+  const Candidate chosen = *Chosen(turn.state(), turn.now);
+  const std::string text = DescribeChoice(turn, chosen, "a person accepted that commits are lost");
+  turn.durable().accept_data_loss = false;
+  PromoteAlone(turn, chosen);
+  turn.Note(rule, chosen.node, text, true);
+}
+
+// The old primary has everything that was ever acknowledged. When nobody else may be promoted, and
+// its agent holds it stopped at the present epoch, it goes on itself.
+bool OldPrimaryCanResume(const Turn& turn) {
+  if (!InStage(turn, Stage::kFencing)) {
+    return false;
+  }
+  const MemberView& old = Primary(turn);
+  if (!IsHeard(turn.state(), old, turn.now) || old.report->epoch < turn.durable().epoch ||
+      old.report->server != ServerState::kStopped || !old.report->data_is_complete ||
+      PriorityOf(turn.spec(), turn.durable().primary) == 0) {
+    return false;
+  }
+  bool somebody_may_vote = false;
+  for (const auto& [node, member] : turn.state().members) {
+    somebody_may_vote |= node != turn.durable().primary && member.connected &&
+                         member.report.has_value() && member.report->data_is_complete;
+  }
+  return !somebody_may_vote || turn.InStageFor() >= turn.timing.resume_after;
+}
+
+void ResumeOldPrimary(const Turn& turn, absl::string_view rule) {
+  turn.EnterStage(Stage::kPromoting);
+  turn.durable().target.clear();
+  turn.Note(rule, turn.durable().primary,
+            "no standby may be promoted without a loss; it has every commit and starts again",
+            true);
+}
+
+// ---- Promotion (stage kPromoting) ----
+
+bool PromotionIsConfirmed(const Turn& turn) {
+  const MemberView& primary = Primary(turn);
+  return InStage(turn, Stage::kPromoting) && primary.report.has_value() &&
+         primary.report->role == ServerRole::kPrimary &&
+         primary.report->server == ServerState::kRunning &&
+         primary.report->writable_epoch == turn.durable().epoch;
+}
+
+void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
+  const Report& report = *Primary(turn).report;
+  turn.durable().timeline = report.timeline;
+  turn.durable().fork_lsn = report.fork_lsn;
+  turn.durable().planned = false;
+  turn.durable().accept_data_loss = false;
+  turn.EnterStage(Stage::kRunning);
+  for (auto& [node, member] : turn.state().members) {
+    member.attached = false;
+    member.not_streaming_since = turn.now;
+  }
+  turn.Note(
+      rule, turn.durable().primary,
+      absl::StrCat("writable on timeline ", report.timeline, " from ", FormatLsn(report.fork_lsn)),
+      true);
+}
+
+bool CandidateIsLost(const Turn& turn) {
+  if (!InStage(turn, Stage::kPromoting)) {
+    return false;
+  }
+  const MemberView& candidate = Primary(turn);
+  const Duration patience = turn.spec().failover.detect_after;
+  const bool silent = !IsHeard(turn.state(), candidate, turn.now) && turn.InStageFor() >= patience;
+  const bool down = candidate.down_since.has_value() && turn.InStageFor() >= patience * 3 &&
+                    turn.now - *candidate.down_since >= patience * 3;
+  return silent || down;
+}
+
+void ChooseAgain(const Turn& turn, absl::string_view rule) {
+  turn.durable().epoch += 1;
+  turn.EnterStage(Stage::kFencing);
+  turn.Note(rule, turn.durable().primary, "lost before it became writable; standbys vote again",
+            true);
+}
+
+}  // namespace
+
+std::vector<Candidate> CandidatesOf(const ClusterState& state, BootTime now) {
+  std::vector<Candidate> candidates;
+  for (const std::string& node : VotersOf(state, now)) {
+    const Report& report = *state.members.at(node).report;
+    const uint32_t priority = PriorityOf(state.durable.spec, node);
+    if (priority > 0 && !report.replay_paused && report.data_is_complete &&
+        report.system_identifier == state.durable.system_identifier) {
+      candidates.push_back(Candidate{node, *report.ballot, priority});
+    }
+  }
+  return candidates;
+}
+
+std::optional<Candidate> BestOf(const std::vector<Candidate>& candidates) {
+  std::optional<Candidate> best;
+  for (const Candidate& candidate : candidates) {
+    if (!best.has_value() ||
+        std::tie(candidate.ballot.timeline, candidate.ballot.lsn, candidate.priority) >
+            std::tie(best->ballot.timeline, best->ballot.lsn, best->priority)) {
+      best = candidate;  // candidates come in order of their names
+    }
+  }
+  return best;
+}
+
+bool OldPrimaryIsFenced(const ClusterState& state, BootTime now) {
+  const MemberView* old = FindMember(state, state.durable.primary);
+  if (old == nullptr) {
+    return false;
+  }
+  const bool says_so =
+      old->report.has_value() && old->report->epoch >= state.durable.epoch && IsDown(*old->report);
+  return says_so || now >= old->may_write_until;
+}
+
+std::string WhyNotEligible(const ClusterState& state, const std::string& node, BootTime now) {
+  const MemberView* member = FindMember(state, node);
+  if (member == nullptr || node == state.durable.primary) {
+    return "";
+  }
+  if (PriorityOf(state.durable.spec, node) == 0) {
+    return "failover.priority is 0";
+  }
+  if (!IsHeard(state, *member, now)) {
+    return "its agent is not heard";
+  }
+  const Report& report = *member->report;
+  if (!report.data_is_complete) {
+    return "its data directory is not complete";
+  }
+  if (report.system_identifier != state.durable.system_identifier) {
+    return "its data belongs to another system identifier";
+  }
+  if (report.server != ServerState::kRunning) {
+    return "its server does not run";
+  }
+  if (report.replay_paused) {
+    return "its WAL replay is paused";
+  }
+  return "";
+}
+
+const std::vector<Rule>& FailoverRules() {
+  static const std::vector<Rule> rules = {
+      {"primary-reports-down", PrimaryReportsDown, FenceDown},
+      {"primary-reports-hung", PrimaryReportsHung, FenceHung},
+      {"primary-is-silent", PrimaryIsSilent, FenceSilent},
+      {"clean-stop-reached", CleanStopReached, FenceStopped},
+      {"clean-stop-overdue", CleanStopOverdue, FenceOverdue},
+      {"promote-caught-up", CaughtUpWithCleanStop, PromoteCaughtUp},
+      {"promote-by-votes", VotesSuffice, PromoteByVotes},
+      {"promote-asynchronous", AsynchronousLossIsBounded, PromoteAsynchronous},
+      {"promote-accepting-loss", LossWasAccepted, PromoteAcceptingLoss},
+      {"resume-old-primary", OldPrimaryCanResume, ResumeOldPrimary},
+      {"promotion-confirmed", PromotionIsConfirmed, ConfirmPromotion},
+      {"candidate-is-lost", CandidateIsLost, ChooseAgain},
+  };
+  return rules;
+}
+
+}  // namespace pgmahout::controller

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/quorum.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "controller/core/turn.h"
+
+namespace pgmahout::controller {
+namespace {
+
+bool IsAsynchronous(const ClusterSpec& spec) {
+  return spec.synchronous.durability == DataDurability::kOff || spec.nodes.size() < 2;
+}
+
+std::string Describe(const Quorum& quorum) {
+  if (quorum.number == 0) {
+    return "asynchronous";
+  }
+  return absl::StrCat("any ", quorum.number, " of ", absl::StrJoin(quorum.standbys, ", "));
+}
+
+// The primary's report, if it is fresh and of the present epoch.
+const Report* PrimaryReport(const ClusterState& state, BootTime now) {
+  const MemberView* primary = FindMember(state, state.durable.primary);
+  if (primary == nullptr || !IsHeard(state, *primary, now)) {
+    return nullptr;
+  }
+  const Report& report = *primary->report;
+  return report.role == ServerRole::kPrimary && report.writable_epoch == state.durable.epoch
+             ? &report
+             : nullptr;
+}
+
+bool PrimaryConfirmsQuorum(const ClusterState& state, BootTime now) {
+  const Report* report = PrimaryReport(state, now);
+  return report != nullptr && report->quorum_in_effect == state.durable.quorum;
+}
+
+uint32_t FlushedBeyond(const Report& primary, const Quorum& quorum, Lsn barrier) {
+  uint32_t count = 0;
+  for (const Attached& standby : primary.attached) {
+    if (standby.streaming && standby.flush_lsn >= barrier &&
+        Contains(quorum.standbys, standby.node)) {
+      ++count;
+    }
+  }
+  return count;
+}
+
+bool BarrierIsMissing(const Turn& turn) {
+  return turn.durable().stage == Stage::kRunning && !turn.durable().older.empty() &&
+         !turn.state().quorum_barrier.has_value() && PrimaryConfirmsQuorum(turn.state(), turn.now);
+}
+
+void SetBarrier(const Turn& turn, absl::string_view /*rule*/) {
+  turn.state().quorum_barrier = PrimaryReport(turn.state(), turn.now)->write_lsn;
+}
+
+// The older quorums govern nothing any more once every WAL byte written while they might have been
+// in effect is on enough members of the present one; an asynchronous one asks for nothing.
+bool QuorumIsConfirmed(const Turn& turn) {
+  const ClusterState& state = turn.state();
+  if (state.durable.stage != Stage::kRunning || state.durable.older.empty() ||
+      !state.quorum_barrier.has_value() || !PrimaryConfirmsQuorum(state, turn.now)) {
+    return false;
+  }
+  const Report& report = *PrimaryReport(state, turn.now);
+  return FlushedBeyond(report, state.durable.quorum, *state.quorum_barrier) >=
+         state.durable.quorum.number;
+}
+
+void ConfirmQuorum(const Turn& turn, absl::string_view rule) {
+  turn.durable().older.clear();
+  turn.state().quorum_barrier.reset();
+  turn.Note(rule, turn.durable().primary,
+            absl::StrCat("commits are confirmed by ", Describe(turn.durable().quorum)));
+}
+
+bool QuorumShouldChange(const Turn& turn) {
+  return turn.durable().stage == Stage::kRunning &&
+         PrimaryReport(turn.state(), turn.now) != nullptr &&
+         TargetQuorum(turn.state(), turn.now, turn.timing) != turn.durable().quorum;
+}
+
+void ChangeQuorum(const Turn& turn, absl::string_view rule) {
+  Quorum target = TargetQuorum(turn.state(), turn.now, turn.timing);
+  turn.Note(rule, turn.durable().primary,
+            absl::StrCat("commits shall be confirmed by ", Describe(target), " instead of ",
+                         Describe(turn.durable().quorum)));
+  OrderQuorum(turn.state(), std::move(target));
+}
+
+}  // namespace
+
+bool Covers(const std::set<std::string>& voters, const Quorum& quorum) {
+  if (quorum.number == 0) {
+    return false;
+  }
+  const auto present = static_cast<size_t>(
+      std::count_if(quorum.standbys.begin(), quorum.standbys.end(),
+                    [&voters](const std::string& node) { return voters.count(node) > 0; }));
+  return present + quorum.number > quorum.standbys.size();
+}
+
+bool CoversAll(const std::set<std::string>& voters, const Durable& durable) {
+  return Covers(voters, durable.quorum) &&
+         std::all_of(durable.older.begin(), durable.older.end(),
+                     [&voters](const Quorum& older) { return Covers(voters, older); });
+}
+
+Quorum QuorumForNewPrimary(const ClusterState& state,
+                           const std::string& primary,
+                           const std::set<std::string>& voters) {
+  if (IsAsynchronous(state.durable.spec)) {
+    return Quorum{};
+  }
+  Quorum quorum;
+  for (const auto& [node, member] : state.members) {
+    if (node != primary && voters.count(node) > 0) {
+      quorum.standbys.push_back(node);
+    }
+  }
+  if (quorum.standbys.empty()) {
+    for (const auto& [node, member] : state.members) {
+      if (node != primary) {
+        quorum.standbys.push_back(node);
+      }
+    }
+  }
+  quorum.number = std::min<uint32_t>(state.durable.spec.synchronous.number,
+                                     static_cast<uint32_t>(quorum.standbys.size()));
+  return quorum;
+}
+
+Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timing) {
+  const Durable& durable = state.durable;
+  if (IsAsynchronous(durable.spec)) {
+    return Quorum{};
+  }
+  const Quorum& present = durable.quorum;
+  uint32_t streaming = 0;
+  for (const auto& [node, member] : state.members) {
+    if (member.attached && Contains(present.standbys, node)) {
+      ++streaming;
+    }
+  }
+  const bool blocked = streaming < present.number;
+  const Duration gone_after = blocked ? timing.blocked_after : timing.standby_gone_after;
+
+  Quorum target;
+  for (const auto& [node, member] : state.members) {
+    if (node == durable.primary) {
+      continue;
+    }
+    const bool lately_gone =
+        Contains(present.standbys, node) &&
+        (!member.not_streaming_since.has_value() || now - *member.not_streaming_since < gone_after);
+    if (member.attached || lately_gone) {
+      target.standbys.push_back(node);
+    }
+  }
+  target.number = std::min<uint32_t>(durable.spec.synchronous.number,
+                                     static_cast<uint32_t>(target.standbys.size()));
+  const bool fewer = target.number < durable.spec.synchronous.number;
+  if (fewer && durable.spec.synchronous.durability == DataDurability::kRequired &&
+      target.number < present.number) {
+    return present;  // `required` waits rather than acknowledge a commit that is on fewer machines
+  }
+  return target;
+}
+
+void OrderQuorum(ClusterState& state, Quorum quorum) {
+  Durable& durable = state.durable;
+  PGM_CHECK(quorum.number <= quorum.standbys.size());
+  if (std::find(durable.older.begin(), durable.older.end(), durable.quorum) ==
+      durable.older.end()) {
+    durable.older.push_back(durable.quorum);
+  }
+  durable.quorum = std::move(quorum);
+  state.quorum_barrier.reset();
+}
+
+const std::vector<Rule>& QuorumRules() {
+  static const std::vector<Rule> rules = {
+      {"set-quorum-barrier", BarrierIsMissing, SetBarrier},
+      {"confirm-quorum", QuorumIsConfirmed, ConfirmQuorum},
+      {"change-quorum", QuorumShouldChange, ChangeQuorum},
+  };
+  return rules;
+}
+
+}  // namespace pgmahout::controller

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quorum: which standbys must confirm a commit, and what that proves after the primary is lost.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "common/base/clock.h"
+#include "controller/core/advance.h"
+#include "controller/core/cluster_state.h"
+
+namespace pgmahout::controller {
+
+// Whether every commit acknowledged under `quorum` is on at least one of `voters`: with any
+// |S| - W + 1 of S at hand, the W that confirmed a commit cannot all be elsewhere. Never for an
+// asynchronous one.
+bool Covers(const std::set<std::string>& voters, const Quorum& quorum);
+
+// Covers() for every quorum under which a commit may have been acknowledged (I2).
+bool CoversAll(const std::set<std::string>& voters, const Durable& durable);
+
+// The quorum a new primary starts with: the members that just voted, so that a second loss can be
+// survived at once. If nobody else is left, all others: commits wait until one is back or a durable
+// step lowers the number.
+Quorum QuorumForNewPrimary(const ClusterState& state,
+                           const std::string& primary,
+                           const std::set<std::string>& voters);
+
+// What the quorum should be now, given who streams.
+Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timing);
+
+// Orders `quorum`; what may have governed commits until now must still be covered (I2).
+void OrderQuorum(ClusterState& state, Quorum quorum);
+
+}  // namespace pgmahout::controller

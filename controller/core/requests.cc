@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a person asks for: checked here, so that the caller gets the reasons before anything moves.
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/error.h"
+#include "controller/core/failover.h"
+#include "controller/core/turn.h"
+
+namespace pgmahout::controller {
+namespace {
+
+absl::Status Refuse(const ClusterState& state,
+                    absl::string_view verb,
+                    const std::vector<std::string>& reasons,
+                    absl::string_view hint) {
+  return WithInfo(
+      absl::FailedPreconditionError(
+          absl::StrCat("cannot ", verb, " cluster \"", state.durable.spec.name, "\"")),
+      ErrorInfo{"precondition", absl::StrJoin(reasons, "\n        "), std::string(hint)});
+}
+
+// Empty: `node` can take over now without a loss and without a long wait.
+std::string WhyNotTarget(const ClusterState& state, const std::string& node, BootTime now) {
+  const std::string why = WhyNotEligible(state, node, now);
+  if (!why.empty()) {
+    return why;
+  }
+  const MemberView& member = state.members.at(node);
+  if (!member.attached) {
+    return "it does not stream from the primary";
+  }
+  const Report& primary = *state.members.at(state.durable.primary).report;
+  const uint64_t behind = BytesBetween(member.report->receive_lsn, primary.write_lsn);
+  const uint64_t allowed = std::max<uint64_t>(state.durable.spec.failover.max_lag_bytes, 16 << 20);
+  if (behind > allowed) {
+    return absl::StrCat("it is ", behind, " bytes behind; ", allowed, " are allowed");
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::Status CheckSwitchover(const ClusterState& state, const std::string& target, BootTime now) {
+  const Durable& durable = state.durable;
+  const MemberView* primary = FindMember(state, durable.primary);
+  if (durable.stage != Stage::kRunning) {
+    return Refuse(state, "switch over", {"a change of primary is under way, or there is none"},
+                  "Wait until it is over: pgmahout watch " + durable.spec.name);
+  }
+  if (primary == nullptr || !IsHeard(state, *primary, now) ||
+      primary->report->server != ServerState::kRunning) {
+    return Refuse(state, "switch over",
+                  {absl::StrCat("the primary ", durable.primary, " is not heard or does not run")},
+                  "A lost primary is replaced by failover.");
+  }
+  if (target == durable.primary) {
+    return Refuse(state, "switch over", {absl::StrCat(target, " is the primary already")}, "");
+  }
+  if (!target.empty() && FindMember(state, target) == nullptr) {
+    return Refuse(state, "switch over", {absl::StrCat(target, " is no member")},
+                  "See pgmahout cluster show " + durable.spec.name);
+  }
+  std::vector<std::string> reasons;
+  for (const auto& [node, member] : state.members) {
+    if (node == durable.primary || (!target.empty() && node != target)) {
+      continue;
+    }
+    const std::string why = WhyNotTarget(state, node, now);
+    if (why.empty()) {
+      return absl::OkStatus();
+    }
+    reasons.push_back(absl::StrCat(node, ": ", why));
+  }
+  if (reasons.empty()) {
+    reasons.emplace_back("there is no standby");
+  }
+  return Refuse(state, "switch over", reasons, "See pgmahout cluster show " + durable.spec.name);
+}
+
+absl::Status CheckFailover(const ClusterState& state, const FailoverRequested& request) {
+  const Durable& durable = state.durable;
+  if (!request.target.empty() &&
+      (FindMember(state, request.target) == nullptr || request.target == durable.primary)) {
+    return Refuse(state, "fail over", {absl::StrCat(request.target, " is no standby")}, "");
+  }
+  const MemberView* primary = FindMember(state, durable.primary);
+  const bool primary_runs = primary != nullptr && primary->connected &&
+                            primary->report.has_value() &&
+                            primary->report->server == ServerState::kRunning;
+  if (durable.stage == Stage::kCreating || durable.stage == Stage::kPromoting ||
+      durable.stage == Stage::kStopping) {
+    return Refuse(state, "fail over",
+                  {"the cluster is being created or already changes its primary"},
+                  "Wait until it is over: pgmahout watch " + durable.spec.name);
+  }
+  if (durable.stage == Stage::kRunning && primary_runs) {
+    return Refuse(state, "fail over", {absl::StrCat("the primary ", durable.primary, " runs")},
+                  "Move it without a loss: pgmahout cluster switchover " + durable.spec.name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSpecChange(const ClusterState& state, const ClusterSpec& spec) {
+  const ClusterSpec& old = state.durable.spec;
+  std::vector<std::string> reasons;
+  if (spec.postgres_major != old.postgres_major) {
+    reasons.push_back(absl::StrCat("spec.postgresql.version: ", old.postgres_major,
+                                   " cannot become ", spec.postgres_major,
+                                   "; a major upgrade is not supported"));
+  }
+  if (spec.port != old.port) {
+    reasons.emplace_back("spec.postgresql.port: cannot change on a running cluster");
+  }
+  if (spec.tenant != old.tenant) {
+    reasons.emplace_back("metadata.tenant: cannot change");
+  }
+  if (!Contains(spec.nodes, state.durable.primary)) {
+    reasons.push_back(absl::StrCat("spec.placement.nodes: ", state.durable.primary,
+                                   " is the primary; switch over first"));
+  }
+  if (state.durable.stage != Stage::kRunning && spec.nodes != old.nodes) {
+    reasons.emplace_back("spec.placement.nodes: cannot change while the primary changes");
+  }
+  if (reasons.empty()) {
+    return absl::OkStatus();
+  }
+  return Refuse(state, "change", reasons, "Nothing was changed.");
+}
+
+}  // namespace pgmahout::controller

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/status.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "controller/core/failover.h"
+#include "controller/core/turn.h"
+
+namespace pgmahout::controller {
+namespace {
+
+constexpr Duration kNoPrimaryAfter{10'000};
+
+// What keeps the members from being as they should, one sentence each.
+std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
+  std::vector<std::string> complaints;
+  for (const auto& [node, member] : state.members) {
+    if (!member.connected || !member.report.has_value()) {
+      complaints.push_back(absl::StrCat(node, ": its agent is not connected"));
+      continue;
+    }
+    if (!member.report->step_error.empty()) {
+      complaints.push_back(
+          absl::StrCat(node, ": ", member.report->step, ": ", member.report->step_error));
+    } else if (node != state.durable.primary && !member.attached) {
+      complaints.push_back(
+          absl::StrCat(node, ": does not stream (", MemberStateOf(state, node, now), ")",
+                       member.report->step.empty() ? "" : ": ", member.report->step));
+    }
+  }
+  return complaints;
+}
+
+std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
+  std::vector<std::string> missing;
+  for (const auto& [node, member] : state.members) {
+    if (node == state.durable.primary) {
+      continue;
+    }
+    const bool voted = member.report.has_value() && member.report->ballot.has_value() &&
+                       member.report->ballot->epoch == state.durable.epoch;
+    if (!IsHeard(state, member, now)) {
+      missing.push_back(absl::StrCat(node, " is not heard"));
+    } else if (!voted) {
+      missing.push_back(absl::StrCat(node, " has not voted yet"));
+    }
+  }
+  return missing;
+}
+
+Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
+  if (state.durable.planned) {
+    return {"SwitchingOver", absl::StrCat("from ", state.durable.primary)};
+  }
+  const std::string missing = absl::StrJoin(MissingVotes(state, now), "; ");
+  if (now - state.stage_since < kNoPrimaryAfter) {
+    return {"FailingOver", missing};
+  }
+  return {"NoPrimary",
+          absl::StrCat("nobody can be promoted without a possible loss of commits: ",
+                       missing.empty() ? "the votes do not cover all confirmed commits" : missing,
+                       "; bring a member back, or accept the loss: pgmahout cluster failover ",
+                       state.durable.spec.name, " --accept-data-loss")};
+}
+
+Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
+  std::vector<std::string> complaints = Complaints(state, now);
+  const Durable& durable = state.durable;
+  if (!durable.spec.dns.primary.empty() && !state.names.in_sync) {
+    complaints.push_back(absl::StrCat("DNS: ", durable.spec.dns.primary, " is not up to date",
+                                      state.names.error.empty() ? "" : ": ", state.names.error));
+  }
+  if (!durable.older.empty()) {
+    complaints.emplace_back("the standbys that confirm commits are being changed");
+  } else if (durable.spec.synchronous.durability != DataDurability::kOff &&
+             durable.quorum.number < durable.spec.synchronous.number &&
+             durable.spec.nodes.size() > 1) {
+    complaints.push_back(absl::StrCat("commits are confirmed by ", durable.quorum.number,
+                                      " standbys instead of ", durable.spec.synchronous.number));
+  }
+  if (complaints.empty()) {
+    return {"Healthy", ""};
+  }
+  return {durable.was_healthy ? "Degraded" : "Creating", absl::StrJoin(complaints, "; ")};
+}
+
+std::string StateOfServer(ServerState server) {
+  switch (server) {
+    case ServerState::kAbsent:
+      return "absent";
+    case ServerState::kStopped:
+      return "stopped";
+    case ServerState::kStarting:
+      return "starting";
+    case ServerState::kRunning:
+      return "running";
+    case ServerState::kStopping:
+      return "stopping";
+    case ServerState::kHung:
+      return "hung";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Phase PhaseOf(const ClusterState& state, BootTime now) {
+  switch (state.durable.stage) {
+    case Stage::kCreating:
+      return {"Creating", absl::StrJoin(Complaints(state, now), "; ")};
+    case Stage::kRunning:
+      return PhaseWhileRunning(state, now);
+    case Stage::kStopping:
+      return {"SwitchingOver", absl::StrCat("waits for the clean stop of ", state.durable.primary)};
+    case Stage::kFencing:
+      return PhaseWhileFencing(state, now);
+    case Stage::kPromoting:
+      return {state.durable.planned ? "SwitchingOver" : "FailingOver",
+              absl::StrCat("promoting ", state.durable.primary)};
+  }
+  return {"", ""};
+}
+
+std::string MemberStateOf(const ClusterState& state, const std::string& node, BootTime now) {
+  const MemberView* member = FindMember(state, node);
+  if (member == nullptr || !member->report.has_value() || !IsHeard(state, *member, now)) {
+    return "unknown";
+  }
+  const Report& report = *member->report;
+  if (!report.data_is_complete) {
+    return report.server == ServerState::kAbsent && report.step.empty() ? "absent" : "creating";
+  }
+  if (report.server == ServerState::kRunning && report.role == ServerRole::kStandby) {
+    return member->attached ? "streaming" : "running";
+  }
+  return StateOfServer(report.server);
+}
+
+std::string SyncStateOf(const ClusterState& state, const std::string& node) {
+  if (node == state.durable.primary) {
+    return "";
+  }
+  return state.durable.quorum.number > 0 && Contains(state.durable.quorum.standbys, node) ? "quorum"
+                                                                                          : "async";
+}
+
+}  // namespace pgmahout::controller

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Status: what a person sees of a cluster, derived from its state.
+#pragma once
+
+#include <string>
+
+#include "common/base/clock.h"
+#include "controller/core/cluster_state.h"
+
+namespace pgmahout::controller {
+
+struct Phase {
+  std::string name;  // Creating, Healthy, Degraded, FailingOver, SwitchingOver, NoPrimary
+  std::string reason;
+};
+
+Phase PhaseOf(const ClusterState& state, BootTime now);
+
+// One word for a member's state: running, streaming, starting, stopped, creating, rebuilding, ...
+std::string MemberStateOf(const ClusterState& state, const std::string& node, BootTime now);
+
+// "quorum", "async", or empty for the primary.
+std::string SyncStateOf(const ClusterState& state, const std::string& node);
+
+}  // namespace pgmahout::controller
