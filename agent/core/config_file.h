@@ -33,9 +33,13 @@ std::string RenderConfig(const DesiredState& desired, const ConfigContext& conte
 // The id that RenderConfig put into `config`.
 std::string ConfigIdOf(absl::string_view config);
 
-// pg_hba.conf: local peer, replication from member addresses, the user's rules, a final reject.
-// `clients_allowed` false leaves the user's rules out (closed until promoted).
-std::string RenderHba(const DesiredState& desired, bool clients_allowed);
+// Whether two configurations hold the same spec.postgresql.parameters, so that the difference is
+// ours alone and the server's parser need not check it again.
+bool SameUserParameters(absl::string_view config, absl::string_view other);
+
+// pg_hba.conf: local peer, replication from member addresses only, the user's rules, a final
+// reject.
+std::string RenderHba(const DesiredState& desired);
 
 // "ANY 1 (\"db1\", \"db3\")"; empty for number 0.
 std::string RenderSynchronousStandbyNames(const Quorum& quorum);

@@ -118,14 +118,6 @@ void FenceOverdue(const Turn& turn, absl::string_view rule) {
 
 // ---- Choosing (stage kFencing) ----
 
-std::set<std::string> NamesOf(const std::vector<Candidate>& candidates) {
-  std::set<std::string> names;
-  for (const Candidate& candidate : candidates) {
-    names.insert(candidate.node);
-  }
-  return names;
-}
-
 // Everyone whose vote counts for coverage: also members that may not be promoted themselves.
 std::set<std::string> VotersOf(const ClusterState& state, BootTime now) {
   std::set<std::string> voters;
