@@ -14,15 +14,18 @@ namespace pgmahout::agent {
 
 enum class StepKind {
   kWait,
-  kRemember,    // store `memory` durably
-  kKill,        // SIGKILL to every PostgreSQL process of the data directory
-  kStopFast,    // fast shutdown: sessions end, WAL is flushed and sent, checkpoint
+  kRemember,  // store `memory` durably
+  kKill,      // SIGKILL to every PostgreSQL process of the data directory
+  // Fast shutdown: sessions end, WAL is flushed and sent, checkpoint. After `kill_after` SIGKILL.
+  kStopFast,
   kInitialize,  // initdb into a new directory
   kConfigure,   // write `config` and `hba`, check them, reload a running server
   kStart,
   kPromote,
-  kBaseBackup,   // pg_basebackup from `upstream` into a new directory
-  kRewind,       // pg_rewind against `upstream`, then standby.signal
+  // pg_basebackup from `upstream` into a new directory; once it is complete, a server that runs in
+  // the old one is stopped.
+  kBaseBackup,
+  kRewind,       // stop if running, pg_rewind against `upstream`, then standby.signal
   kMarkStandby,  // standby.signal on a cleanly stopped server
   kEnsureRoles,  // roles, databases, extensions as specified, then `roles_id`
   kEnsureSlots,  // create, advance, drop physical slots
@@ -50,11 +53,17 @@ struct SlotPlan {
 
 struct Step {
   StepKind kind = StepKind::kWait;
-  std::string rule;    // the name of the rule that chose it
-  std::string reason;  // for people: what it waits for, or why it is done
-  Memory memory;  // kRemember, and what to remember after kInitialize, kBaseBackup, kRewind, ...
-  std::string config;    // kConfigure
-  std::string hba;       // kConfigure
+  std::string rule;             // the name of the rule that chose it
+  std::string reason;           // for people: what it waits for, or why it is done
+  bool blocked = false;         // kWait: something is wrong that a person should see
+  Memory memory;                // what to remember once the step succeeded
+  bool remember_first = false;  // store `memory` before the step instead: it is tried once only
+  Duration kill_after{60'000};  // kStopFast
+  std::string config;           // kConfigure
+  std::string hba;              // kConfigure
+  // kConfigure: let the server's own parser check it before it is written. Off where only values
+  // of ours differ from what is in force, because the check costs a failover tens of milliseconds.
+  bool check_config = true;
   Member upstream;       // kBaseBackup, kRewind
   std::string slot;      // kBaseBackup: our slot on the upstream
   SlotPlan slots;        // kEnsureSlots
