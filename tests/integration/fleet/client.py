@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RecordingClient: a client that writes all the time and knows what was acknowledged, and when."""
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psycopg2
+
+from processes import Process, Fatal, wait_for
+
+# Below half a second is below what libpq waits for anyway; values suit a fleet on one machine.
+CONNECT_DEFAULTS = {"target_session_attrs": "read-write", "connect_timeout": 2, "tcp_user_timeout": 2000,
+                    "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2,
+                    "application_name": "recording_client"}
+
+
+@dataclasses.dataclass
+class Gap:
+    """Seconds without an acknowledged row, between two CLOCK_MONOTONIC times."""
+    start: float
+    end: float
+
+    @property
+    def seconds(self):
+        return self.end - self.start
+
+
+@dataclasses.dataclass
+class Report:
+    """What a RecordingClient saw. Times are CLOCK_MONOTONIC seconds, rows are their numbers."""
+    acknowledged: list = dataclasses.field(default_factory=list)  # (time, id)
+    errors: list = dataclasses.field(default_factory=list)        # (time, id or 0, message)
+    connections: list = dataclasses.field(default_factory=list)   # (time, host, port)
+    warnings: list = dataclasses.field(default_factory=list)      # (time, id, text)
+    end: float = 0.0
+
+    @property
+    def ids(self):
+        return {number for _, number in self.acknowledged}
+
+    def gaps(self, since=0.0):
+        """Gaps between acknowledged rows that end after `since`, the one still open at the end too."""
+        times = [t for t, _ in self.acknowledged]
+        gaps = [Gap(a, b) for a, b in zip(times, times[1:] + [max([self.end] + times[-1:])])]
+        return [g for g in gaps if g.end > since]
+
+    def longest_gap(self, since=0.0):
+        """The longest of gaps(); RuntimeError if no row was ever acknowledged."""
+        gaps = self.gaps(since)
+        if not gaps:
+            raise RuntimeError("no row was acknowledged" + (f"; last error: {self.errors[-1][2]}"
+                                                            if self.errors else ""))
+        return max(gaps, key=lambda g: g.seconds)
+
+    def failed_writes(self, since=0.0):
+        """Errors of statements; those of connecting are not failed writes."""
+        return [e for e in self.errors if e[1] and e[0] > since]
+
+    def summary(self, since=0.0):
+        return (f"{len(self.acknowledged)} rows acknowledged, {len(self.errors)} errors, "
+                f"longest gap {self.longest_gap(since).seconds * 1000:.0f} ms")
+
+
+def read_journal(path):
+    report = Report(end=time.monotonic())
+    try:
+        with open(path, encoding="utf-8") as f:
+            lines = f.readlines()
+    except FileNotFoundError:
+        return report
+    for line in lines:
+        if not line.endswith("\n"):
+            break  # being written right now
+        kind, *fields = json.loads(line)
+        if kind == "A":
+            _, done, number, warning = fields
+            report.acknowledged.append((done, number))
+            if warning:
+                report.warnings.append((done, number, warning))
+        elif kind == "E":
+            report.errors.append((fields[1], fields[2], fields[3]))
+        else:
+            report.connections.append(tuple(fields))
+    return report
+
+
+class RecordingClient(Process):
+    """Inserts a uniquely numbered row every `interval` seconds into `table`, for ever reconnecting.
+
+    `hosts` is a list of addresses or one DNS name. `prefix` is put before the program: Fleet.with_dns
+    makes it resolve names in the fleet's zone. A statement without an answer for `deadline` seconds
+    counts as an error. The table must exist: `table`(id bigint primary key).
+    """
+
+    count = 0
+
+    def __init__(self, fleet, hosts, port, *, dbname, user, password=None, table="pgm_rows",
+                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), **options):
+        RecordingClient.count += 1
+        name = f"client{RecordingClient.count}"
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
+        super().__init__(fleet, name, [*prefix, sys.executable, "-B", program])
+        hosts = [hosts] if isinstance(hosts, str) else list(hosts)
+        self.connect_options = {**CONNECT_DEFAULTS, "host": ",".join(hosts), "dbname": dbname, "user": user,
+                                "port": ",".join([str(port)] * len(hosts)), **options}
+        if password is not None:
+            self.connect_options["password"] = password
+        self.table = table
+        self.journal = os.path.join(fleet.logs, name + ".journal")
+        self.config = {"connect": self.connect_options, "journal": self.journal, "interval": interval,
+                       "retry": retry, "deadline": deadline, "first_id": 1,
+                       "insert": f"INSERT INTO {table} (id) VALUES (%s)"}
+        self.final = None
+
+    def start(self, extra=()):
+        with open(self.log, "ab") as log:
+            self.child = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                          cwd=self.fleet.directory, env=self.fleet.environment(),
+                                          start_new_session=True)
+        self.fleet.state.add(self.name, self.child.pid)
+        self.child.stdin.write(json.dumps(self.config).encode() + b"\n")
+        self.child.stdin.flush()
+        return self
+
+    def report(self):
+        """What was seen up to now, or up to stop()."""
+        return self.final or read_journal(self.journal)
+
+    def wait_for_rows(self, number=1, timeout=30, since=None):
+        """Waits until `number` rows were acknowledged after `since` (default: now)."""
+        since = time.monotonic() if since is None else since
+
+        def written():
+            self.check_alive()
+            report = self.report()
+            if sum(1 for t, _ in report.acknowledged if t > since) >= number:
+                return True
+            if report.errors:
+                raise RuntimeError(report.errors[-1][2])
+            return False
+        wait_for(written, timeout, f"{number} acknowledged rows of {self.name}", interval=0.02)
+
+    def stop(self, timeout=15):
+        """Ends the writing and returns the report."""
+        if self.final is None:
+            end = time.monotonic()
+            if self.child and self.child.stdin:
+                self.child.stdin.close()
+            try:
+                self.child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            if self.child.returncode not in (0, -signal.SIGTERM, -signal.SIGKILL):
+                raise Fatal(f"{self.name} failed:\n{self.log_tail()}")
+            self.final = read_journal(self.journal)
+            self.final.end = end
+        return self.final
+
+    def stored_ids(self, **options):
+        """The numbers that are in the table now, on the server that takes writes."""
+        connection = psycopg2.connect(**{**self.connect_options, **options})
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT id FROM {self.table}")
+                return {row[0] for row in cursor.fetchall()}
+        finally:
+            connection.close()
+
+    def lost_rows(self, **options):
+        """Numbers that were acknowledged and are not in the table; [] is what we promise."""
+        acknowledged = self.report().ids  # before reading the table: later rows do not count
+        return sorted(acknowledged - self.stored_ids(**options))
