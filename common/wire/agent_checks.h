@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits on what comes over the agents' stream. Private to common/wire.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace pgmahout {
+
+// At most 4 KiB. `field` names it in the error.
+absl::Status CheckWireText(absl::string_view field, absl::string_view text);
+
+// At most 64 entries.
+absl::Status CheckWireList(absl::string_view field, int size);
+
+// Empty, or a name by CheckObjectName.
+absl::Status CheckWireNameIfSet(absl::string_view field, absl::string_view name);
+
+}  // namespace pgmahout
