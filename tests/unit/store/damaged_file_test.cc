@@ -120,6 +120,42 @@ TEST_F(DamagedFileTest, AMissingFileWithItsLogIsNotReplaced) {
   EXPECT_TRUE(std::filesystem::exists(path_ + "-wal"));
 }
 
+TEST_F(DamagedFileTest, DamageAmongTheEventsIsNoticedToo) {
+  auto store = OpenOrFail(path_);
+  Transaction many;
+  StoredEvent event;
+  event.message = "event-text";
+  many.events.resize(2'000, event);
+  ASSERT_TRUE(store->Commit(many).ok());
+  store.reset();
+  std::string bytes = ReadBytes(path_);
+  // In the middle: opening itself looks at the oldest and at the newest event.
+  size_t at = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    at = bytes.find("event-text", at + 1);
+  }
+  const size_t page = at / 4096 * 4096;
+  bytes.replace(page, 4096, std::string(4096, '\0'));
+  WriteBytes(path_, bytes);
+  ExpectRefused("a lost page of events");
+}
+
+TEST_F(DamagedFileTest, ARefusedFileAndItsLogAreLeftForAnalysis) {
+  const int exit_code = RunInChild([&] {
+    const auto store = SqliteStore::Open(path_);
+    const bool stored = store.ok() && (*store)->Commit(PutOne("a", "k", "only in the log")).ok();
+    return stored ? raise(SIGKILL) : 1;
+  });
+  ASSERT_EQ(exit_code, 128 + SIGKILL);
+  std::string bytes = ReadBytes(path_);
+  bytes[bytes.find("value-37v")] ^= 0x20;
+  WriteBytes(path_, bytes);
+  const std::string log = ReadBytes(path_ + "-wal");
+  ASSERT_THAT(log, HasSubstr("only in the log"));
+  ExpectRefused("damaged, with a log");
+  EXPECT_EQ(ReadBytes(path_ + "-wal"), log);
+}
+
 TEST_F(DamagedFileTest, ADirectoryIsNoStore) {
   std::filesystem::remove(path_);
   std::filesystem::create_directory(path_);

@@ -254,6 +254,18 @@ TEST_F(SqliteStoreTest, AFailedSyncIsNoSuccess) {
   EXPECT_EQ(store_->Get("a", "k")->value, "later");
 }
 
+TEST_F(SqliteStoreTest, AnErrorHalfwayLeavesNothingBehindAndWorkGoesOn) {
+  const auto outsider = SqliteConnection::Open(path_, /*create=*/false);
+  ASSERT_TRUE((*outsider)->Execute("ALTER TABLE events RENAME TO hidden").ok());
+  Transaction transaction = EventOne("orders", "e");
+  transaction.puts.push_back(Put{"a", "k", "half", std::nullopt});
+  EXPECT_FALSE(store_->Commit(transaction).ok());
+  EXPECT_FALSE(store_->Get("a", "k").ok());
+  ASSERT_TRUE((*outsider)->Execute("ALTER TABLE hidden RENAME TO events").ok());
+  EXPECT_TRUE(store_->Commit(transaction).ok());
+  EXPECT_EQ(store_->Get("a", "k")->value, "half");
+}
+
 TEST_F(SqliteStoreTest, OneVerdictInAGroupDoesNotTouchTheOthers) {
   const std::vector<Transaction> group = {
       PutOne("a", "1", "x", 0), PutOne("a", "1", "y", 0),   PutOne("", "", "z"),
