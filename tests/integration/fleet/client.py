@@ -61,8 +61,9 @@ class Report:
         return [e for e in self.errors if e[1] and e[0] > since]
 
     def summary(self, since=0.0):
-        return (f"{len(self.acknowledged)} rows acknowledged, {len(self.errors)} errors, "
-                f"longest gap {self.longest_gap(since).seconds * 1000:.0f} ms")
+        failed = len(self.failed_writes())
+        return (f"{len(self.acknowledged)} rows acknowledged, {failed} failed writes, "
+                f"{len(self.errors) - failed} failed attempts to connect, longest gap {self.longest_gap(since).seconds * 1000:.0f} ms")
 
 
 def read_journal(path):
@@ -92,21 +93,23 @@ class RecordingClient(Process):
     """Inserts a uniquely numbered row every `interval` seconds into `table`, for ever reconnecting.
 
     `hosts` is a list of addresses or one DNS name. `prefix` is put before the program: Fleet.with_dns
-    makes it resolve names in the fleet's zone. A statement without an answer for `deadline` seconds
+    makes it resolve names in the fleet's zone; then `check_hosts` tells where lost_rows() looks, as the
+    caller itself cannot resolve the name. A statement without an answer for `deadline` seconds
     counts as an error. The table must exist: `table`(id bigint primary key).
     """
 
     count = 0
 
     def __init__(self, fleet, hosts, port, *, dbname, user, password=None, table="pgm_rows",
-                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), **options):
+                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), check_hosts=None, **options):
         RecordingClient.count += 1
         name = f"client{RecordingClient.count}"
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
         super().__init__(fleet, name, [*prefix, sys.executable, "-B", program])
         hosts = [hosts] if isinstance(hosts, str) else list(hosts)
+        self.check_hosts = list(check_hosts or hosts)
         self.connect_options = {**CONNECT_DEFAULTS, "host": ",".join(hosts), "dbname": dbname, "user": user,
-                                "port": ",".join([str(port)] * len(hosts)), **options}
+                                "port": port, **options}  # one port stands for all hosts
         if password is not None:
             self.connect_options["password"] = password
         self.table = table
@@ -162,7 +165,8 @@ class RecordingClient(Process):
 
     def stored_ids(self, **options):
         """The numbers that are in the table now, on the server that takes writes."""
-        connection = psycopg2.connect(**{**self.connect_options, **options})
+        where = {"host": ",".join(self.check_hosts)}
+        connection = psycopg2.connect(**{**self.connect_options, **where, **options})
         try:
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT id FROM {self.table}")

@@ -142,7 +142,9 @@ class Fleet:
     def print_logs(self, lines=25):
         for path in sorted(glob.glob(os.path.join(self.logs, "*.log"))):
             with open(path, encoding="utf-8", errors="replace") as f:
-                print(f"--- end of {os.path.basename(path)}\n{''.join(f.readlines()[-lines:])}", file=sys.stderr)
+                tail = "".join(f.readlines()[-lines:])
+            if tail:
+                print(f"--- end of {os.path.basename(path)}\n{tail}", file=sys.stderr)
 
     def environment(self):
         """What every command of this fleet runs with."""
@@ -271,9 +273,10 @@ class Fleet:
         self.create_rows_table(table)
         options = {"dbname": "orders", "user": "orders_app", "password": self.password("orders_app"),
                    "sslmode": "require", "table": table, **options}
+        hosts = list(self.addresses.values())
         if by_name:
-            options["prefix"] = self.with_dns
-        hosts = "orders-rw.db.example" if by_name else list(self.addresses.values())
+            options.update(prefix=self.with_dns, check_hosts=hosts)
+            hosts = "orders-rw.db.example"
         return RecordingClient(self, hosts, self.port, **options).start()
 
     @property

@@ -309,6 +309,8 @@ def remove_fleet(directory, keep_files=False):
     free_shared_memory(directory)
     for address in state.get("addresses", ()):
         network.remove_address(address)
-    if not keep_files:
+    if keep_files:
+        os.remove(os.path.join(directory, STATE_FILE))  # no fleet any more, just files to read
+    else:
         shutil.rmtree(directory)
     return True
