@@ -8,7 +8,7 @@ import urllib.request
 
 from network import free_port
 from postgres import socket_of
-from processes import Fatal, Process, find_postmasters, wait_for
+from processes import Process, find_postmasters, wait_for
 
 
 def http_get(endpoint, path, timeout=2):
@@ -123,12 +123,14 @@ postgres:
         return self.start(["--token-file", token_file])
 
     def data_directory(self):
-        """The data directory of the server that runs on this node; Fatal-free None without one."""
+        """The data directory of the server that runs on this node, or None."""
         return next(iter(find_postmasters(self.data_root)), None)
 
     def postmaster_pid(self):
-        """The running postmaster's pid; RuntimeError if none runs."""
-        for pid in find_postmasters(self.data_root).values():
+        """The running postmaster's pid; RuntimeError if none runs. Whoever asks may kill it, so its
+        shared memory is remembered for the end of the fleet."""
+        for data, pid in find_postmasters(self.data_root).items():
+            self.fleet.state.add_segments(data)
             return pid
         raise RuntimeError(f"no PostgreSQL server runs on {self.node}")
 
@@ -138,6 +140,3 @@ postgres:
         if not data:
             raise RuntimeError(f"no PostgreSQL server runs on {self.node}")
         return socket_of(data)
-
-
-__all__ = ["Agent", "Controller", "Fatal", "accepts", "http_get", "make_directory", "write_private"]

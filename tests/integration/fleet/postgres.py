@@ -76,6 +76,7 @@ class HandMadeServer:
         """Signals the postmaster. After SIGKILL returns when its last backend is gone too: as long as one
         is attached to shared memory, no server starts on this data directory."""
         pid = find_postmasters(self.directory)[self.data]
+        self.fleet.state.add_segments(self.data)
         os.kill(pid, number)
         if number == signal.SIGKILL:
             wait_for(lambda: not find_processes(self.directory), 10, f"the end of the backends of {pid}")

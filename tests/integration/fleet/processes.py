@@ -89,6 +89,7 @@ class State:
         self.path = os.path.join(directory, STATE_FILE)
         self.lock = threading.Lock()
         self.data = {"boot": boot_id(), "directory": directory, "processes": [], "addresses": [],
+                     "segments": [],
                      "owner": {"pid": os.getpid(), "start": start_time(os.getpid())}}
         self._write()
 
@@ -109,6 +110,12 @@ class State:
             self.data["addresses"].append(address)
             self._write()  # first, so that a crash in between leaves nothing unremembered
         network.add_address(address)
+
+    def add_segments(self, data):
+        """Remembers the shared memory of the server in `data`; before a SIGKILL, which leaves it behind."""
+        with self.lock:
+            self.data["segments"] = sorted({*self.data["segments"], *shared_memory_of(data)})
+            self._write()
 
     def _write(self):
         with open(self.path + ".new", "w", encoding="utf-8") as f:
@@ -283,8 +290,26 @@ def end_all(directory):
         time.sleep(0.05)
 
 
-def free_shared_memory(directory):
-    """Removes the System V segments that killed servers left; postmaster.pid's 7th line names them."""
+def shared_memory_of(data):
+    """Paths of the POSIX shared memory that the server working in directory `data` has mapped."""
+    found = set()
+    for pid, _ in find_processes(data):
+        try:
+            with open(f"/proc/{pid}/maps", encoding="utf-8") as f:
+                found |= {line.split()[5] for line in f if " /dev/shm/PostgreSQL." in line}
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def free_shared_memory(directory, segments=()):
+    """Removes what killed servers left: the remembered POSIX `segments`, and the System V segments, which
+    the 7th line of postmaster.pid names. Only after end_all()."""
+    for path in segments:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
     unused = {}
     with open("/proc/sysvipc/shm", encoding="ascii") as f:
         for row in (line.split() for line in f.readlines()[1:]):
@@ -306,7 +331,7 @@ def remove_fleet(directory, keep_files=False):
     if state is None:
         return False
     end_all(directory)
-    free_shared_memory(directory)
+    free_shared_memory(directory, state.get("segments", ()))
     for address in state.get("addresses", ()):
         network.remove_address(address)
     if keep_files:
