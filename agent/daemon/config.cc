@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/config.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+#include "common/base/yaml_file.h"
+#include "common/pg/names.h"
+
+namespace pgmahout::agent {
+namespace {
+
+// Debian's layout; agent.yaml may name others.
+constexpr std::array<uint32_t, 4> kMajors = {14, 15, 16, 17};
+
+std::string BesideThisProgram(absl::string_view name) {
+  std::error_code ignored;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return (self.parent_path() / std::string(name)).string();
+}
+
+absl::Status ReadBinDirectories(YamlFile& file, const std::string& path, AgentConfig* config) {
+  for (const uint32_t major : kMajors) {
+    config->bin_directories[major] = absl::StrCat("/usr/lib/postgresql/", major, "/bin");
+  }
+  for (const auto& [text, directory] : file.TextMap("postgres.binDirs")) {
+    uint32_t major = 0;
+    if (!absl::SimpleAtoi(text, &major)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": postgres.binDirs: \"", text, "\" is no major version"));
+    }
+    config->bin_directories[major] = directory;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const AgentConfig& config, const std::string& path) {
+  if (absl::Status status = CheckObjectName("node name", config.node); !status.ok()) {
+    return Annotate(status, absl::StrCat(path, ": node"));
+  }
+  if (config.control != "direct" && config.control != "systemd") {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": postgres.control: \"", config.control,
+                                                   "\" is neither direct nor systemd"));
+  }
+  for (const std::string* directory : {&config.state_dir, &config.data_root}) {
+    if (directory->front() != '/') {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": \"", *directory, "\" must be an absolute path"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path) {
+  PGM_ASSIGN_OR_RETURN(YamlFile file, YamlFile::Load(path));
+  AgentConfig config;
+  config.node = file.Text("node");
+  config.state_dir = file.Text("stateDir");
+  config.address = file.Text("address");
+  config.controller = file.Text("controller");
+  config.metrics_listen = file.Text("http.metrics", absl::StrCat(config.address, ":9187"));
+  config.health_listen = file.Text("http.health", absl::StrCat(config.address, ":8008"));
+  config.control = file.Text("postgres.control", config.control);
+  config.data_root = file.Text("postgres.dataRoot");
+  config.wal_program = file.Text("postgres.walProgram", BesideThisProgram("pgmahout-wal"));
+  PGM_RETURN_IF_ERROR(ReadBinDirectories(file, path, &config));
+  PGM_RETURN_IF_ERROR(
+      file.Finish({"node", "stateDir", "address", "controller", "postgres.dataRoot"}));
+  PGM_RETURN_IF_ERROR(Check(config, path));
+  return config;
+}
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// agent.yaml: what this agent is told about its VM. Everything else comes from the controller.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace pgmahout::agent {
+
+struct AgentConfig {
+  std::string node;
+  std::string state_dir;
+  std::string address;         // where PostgreSQL listens and peers reach it
+  std::string controller;      // host:port
+  std::string metrics_listen;  // host:port; empty: none
+  std::string health_listen;
+  std::string control = "direct";  // direct, systemd
+  std::string data_root;
+  std::map<uint32_t, std::string> bin_directories;  // by major version
+  std::string wal_program;
+};
+
+// InvalidArgument names file, line and what is allowed.
+absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path);
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/daemon.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/daemon/memory_file.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+
+namespace pgmahout::agent {
+namespace {
+
+constexpr Duration kBackoffMin{500};
+constexpr Duration kBackoffMax{10'000};
+constexpr Duration kKillTimeout{5'000};
+
+// Lsn movement alone is no news; everything else is told at once.
+pgmahout::Report WithoutPositions(pgmahout::Report report) {
+  report.write_lsn = Lsn{};
+  report.receive_lsn = Lsn{};
+  report.replay_lsn = Lsn{};
+  report.replay_lag_milliseconds = 0;
+  report.disk_free_bytes = 0;
+  for (Attached& standby : report.attached) {
+    standby.flush_lsn = Lsn{};
+    standby.replay_lsn = Lsn{};
+  }
+  return report;
+}
+
+// These go on where they were; logging each would drown the rest.
+bool IsQuiet(const Step& step) {
+  return step.kind == StepKind::kWait || step.kind == StepKind::kEnsureSlots;
+}
+
+absl::string_view NameOf(StepKind kind) {
+  switch (kind) {
+    case StepKind::kWait:
+      return "wait";
+    case StepKind::kRemember:
+      return "remember";
+    case StepKind::kKill:
+      return "kill";
+    case StepKind::kStopFast:
+      return "stop";
+    case StepKind::kInitialize:
+      return "initdb";
+    case StepKind::kConfigure:
+      return "configure";
+    case StepKind::kStart:
+      return "start";
+    case StepKind::kPromote:
+      return "promote";
+    case StepKind::kBaseBackup:
+      return "base-backup";
+    case StepKind::kRewind:
+      return "rewind";
+    case StepKind::kMarkStandby:
+      return "mark-standby";
+    case StepKind::kEnsureRoles:
+      return "roles";
+    case StepKind::kEnsureSlots:
+      return "slots";
+    case StepKind::kCheckpoint:
+      return "checkpoint";
+    case StepKind::kBackfillArchive:
+      return "backfill-archive";
+    case StepKind::kRemoveOldData:
+      return "remove-old-data";
+  }
+  return "?";
+}
+
+// A step that a fencing decision must not wait for.
+bool IsFencing(const Step& step) {
+  return step.kind == StepKind::kKill || step.kind == StepKind::kStopFast;
+}
+
+std::string MemoryPath(const std::string& state_dir) {
+  return absl::StrCat(state_dir, "/memory");
+}
+
+std::string LeasePath(const std::string& state_dir) {
+  return absl::StrCat(state_dir, "/lease");
+}
+
+}  // namespace
+
+Daemon::Daemon(
+    EventLoop& loop, const Clock& clock, Instance& instance, Link& link, DaemonConfig config)
+    : loop_(loop), clock_(clock), instance_(instance), link_(link), config_(std::move(config)) {}
+
+Daemon::~Daemon() {
+  instance_.CancelStep();
+}
+
+absl::Status Daemon::Start() {
+  PGM_ASSIGN_OR_RETURN(memory_, LoadMemory(MemoryPath(config_.state_dir)));
+  lease_ = LoadLease(LeasePath(config_.state_dir), BootId());
+  ObserveSoon();
+  loop_.Every(config_.busy_period, [this] {
+    const BootTime now = clock_.Now();
+    if (now - last_observation_ >= (IsBusy() ? config_.busy_period : config_.observe_period)) {
+      ObserveSoon();
+    }
+    Decide();  // a deadline may have come
+    Tell(now - last_heartbeat_ >= config_.observe_period);
+  });
+  watcher_ = std::jthread([this](const std::stop_token& stop) {
+    bool running_before = false;
+    while (!stop.stop_requested()) {
+      // Returns within a millisecond of the postmaster's end.
+      if (!instance_.WaitForPostmasterEnd(Duration{200})) {
+        running_before = true;
+      } else if (std::exchange(running_before, false)) {
+        loop_.Post([this] { ObserveSoon(); });
+      }
+    }
+  });
+  return absl::OkStatus();
+}
+
+void Daemon::OnSnapshot(std::function<void(const Snapshot&)> listener) {
+  listener_ = std::move(listener);
+}
+
+// ---- Observing ----
+
+void Daemon::ObserveSoon() {
+  if (observing_) {
+    observe_again_ = true;
+    return;
+  }
+  observing_ = true;
+  observe_again_ = false;
+  observer_.Post([this, memory = memory_, changes = changes_] {
+    Observation observation = instance_.Observe(memory, config_.sql_deadline);
+    loop_.Post([this, observation = std::move(observation), changes]() mutable {
+      observing_ = false;
+      last_observation_ = clock_.Now();
+      observed_changes_ = changes;
+      Observed(std::move(observation));
+      if (observe_again_) {
+        ObserveSoon();
+      }
+    });
+  });
+}
+
+void Daemon::Observed(Observation observation) {
+  observation_ = std::move(observation);
+  TrackStreaming();
+  const bool first = !std::exchange(observed_once_, true);
+  Decide();
+  Tell(first);
+  if (first) {
+    link_.Start([this](Received received) { OrderArrived(std::move(received)); },
+                [this](bool connected) {
+                  connected_ = connected;
+                  Tell(false);
+                });
+  }
+}
+
+void Daemon::TrackStreaming() {
+  const bool waits = observation_.sql.has_value() && observation_.sql->in_recovery &&
+                     !observation_.sql->receiver_streaming;
+  if (!waits) {
+    not_streaming_since_.reset();
+  } else if (!not_streaming_since_.has_value()) {
+    not_streaming_since_ = clock_.Now();
+  }
+  observation_.not_streaming_since = not_streaming_since_;
+}
+
+// ---- Orders ----
+
+void Daemon::OrderArrived(Received received) {
+  const Order& order = received.order;
+  if (order.controller_incarnation < incarnation_ || order.epoch < memory_.epoch) {
+    LogWarning("an order is ignored: it is older than what was obeyed already",
+               {{"epoch", absl::StrCat(order.epoch)},
+                {"obeyed_epoch", absl::StrCat(memory_.epoch)},
+                {"incarnation", absl::StrCat(order.controller_incarnation)}});
+    return;
+  }
+  incarnation_ = order.controller_incarnation;
+  if (received.desired.has_value()) {
+    desired_ = std::move(received.desired);
+    generation_ = order.generation;
+  }
+  member_lsn_ = order.member_lsn;
+  if (order.lease > Duration{0}) {
+    const BootTime deadline = received.sent_at + order.lease;
+    if (!lease_.has_value() || lease_->epoch != order.epoch || deadline > lease_->deadline) {
+      lease_ = Lease{order.epoch, deadline};
+      const absl::Status stored = StoreLease(LeasePath(config_.state_dir), BootId(), *lease_);
+      if (!stored.ok()) {
+        LogWarning("cannot keep the lease for a restart of this agent",
+                   {{"error", std::string(stored.message())}});
+      }
+    }
+  }
+  Decide();
+}
+
+// ---- Deciding and acting ----
+
+World Daemon::MakeWorld() const {
+  World world;
+  world.desired = desired_;
+  world.member_lsn = member_lsn_;
+  world.lease = lease_;
+  world.observation = observation_;
+  world.memory = memory_;
+  world.context = config_.context;
+  world.now = clock_.Now();
+  return world;
+}
+
+bool Daemon::InBackoff(const Step& step) const {
+  return step.kind == failed_kind_ && clock_.Now() < retry_at_;
+}
+
+// While nothing is under way one look a second is enough.
+bool Daemon::IsBusy() const {
+  const bool votes = desired_.has_value() && desired_->assignment == Assignment::kPrepare;
+  return running_.has_value() || last_step_.kind != StepKind::kWait || votes ||
+         last_report_.server != ServerState::kRunning || not_streaming_since_.has_value();
+}
+
+void Daemon::Decide() {
+  if (!observed_once_) {
+    return;
+  }
+  Step step = Next(MakeWorld());
+  if (step.kind != failed_kind_) {
+    step_error_.clear();  // what failed is no longer wanted
+  }
+  const bool changed = step.kind != last_step_.kind || step.reason != last_step_.reason;
+  last_step_ = step;
+  if (changed && !IsQuiet(step)) {
+    LogInfo(absl::StrCat("step ", NameOf(step.kind), ": ", step.reason),
+            {{"rule", step.rule}, {"epoch", absl::StrCat(memory_.epoch)}});
+  } else if (changed && step.blocked) {
+    LogWarning(step.reason, {{"rule", step.rule}});
+  }
+  if (IsFencing(step) && running_.has_value() && !IsFencing(*running_)) {
+    instance_.CancelStep();  // its end leads back here
+  }
+  if (step.kind == StepKind::kKill && running_.has_value()) {
+    BeginFencing(step);
+    return;
+  }
+  const bool stale = observed_changes_ != changes_;
+  if (step.kind == StepKind::kWait || running_.has_value() || stale || InBackoff(step)) {
+    return;
+  }
+  if (step.kind == StepKind::kRemember) {
+    if (const absl::Status status = Remember(step.memory); status.ok()) {
+      Decide();
+    } else {
+      StepEnded(step, status);
+    }
+    return;
+  }
+  Begin(std::move(step));
+}
+
+// Kill() may run beside a step that hangs.
+void Daemon::BeginFencing(const Step& /*step*/) {
+  if (std::exchange(fencing_, true)) {
+    return;
+  }
+  fencer_.Post([this] {
+    const absl::Status status = instance_.Kill(kKillTimeout);
+    loop_.Post([this, status] {
+      fencing_ = false;
+      if (!status.ok()) {
+        LogError("cannot kill PostgreSQL", {{"error", std::string(status.message())}});
+      }
+      ObserveSoon();
+    });
+  });
+}
+
+absl::Status Daemon::Remember(const Memory& memory) {
+  PGM_RETURN_IF_ERROR(StoreMemory(MemoryPath(config_.state_dir), memory));
+  const bool other_data = memory.data_number != memory_.data_number;
+  memory_ = memory;
+  if (other_data) {
+    ++changes_;  // what was seen was another directory
+    ObserveSoon();
+  }
+  return absl::OkStatus();
+}
+
+void Daemon::Begin(Step step) {
+  if (step.remember_first) {
+    if (const absl::Status status = Remember(step.memory); !status.ok()) {
+      StepEnded(step, status);
+      return;
+    }
+  }
+  running_ = step;
+  progress_.clear();
+  ++steps_run_;
+  ++changes_;
+  stepper_.Post([this, step = std::move(step), desired = desired_.value_or(DesiredState{})] {
+    const auto progress = [this](const std::string& text) {
+      loop_.Post([this, text] { progress_ = text; });
+    };
+    const absl::Status status = instance_.Run(step, desired, progress);
+    loop_.Post([this, step, status] {
+      running_.reset();
+      ++changes_;
+      StepEnded(step, status);
+      ObserveSoon();
+    });
+  });
+}
+
+void Daemon::StepEnded(const Step& step, const absl::Status& status) {
+  absl::Status result = status;
+  if (result.ok() && step.memory != memory_) {
+    // Only what this step was meant to change: orders may have moved the epoch meanwhile.
+    Memory memory = memory_;
+    memory.data_number = step.memory.data_number;
+    memory.started_epoch = std::max(memory.started_epoch, step.memory.started_epoch);
+    memory.backfilled_epoch = std::max(memory.backfilled_epoch, step.memory.backfilled_epoch);
+    memory.checkpointed_epoch = std::max(memory.checkpointed_epoch, step.memory.checkpointed_epoch);
+    result = Remember(memory);
+  }
+  if (result.ok()) {
+    failed_kind_ = StepKind::kWait;
+    backoff_ = Duration{0};
+    step_error_.clear();
+    return;
+  }
+  if (absl::IsCancelled(result)) {
+    return;
+  }
+  ++steps_failed_;
+  failed_kind_ = step.kind;
+  backoff_ = std::clamp(backoff_ * 2, kBackoffMin, kBackoffMax);
+  retry_at_ = clock_.Now() + backoff_;
+  const std::string detail = InfoOf(result).detail;
+  step_error_ = absl::StrCat(result.message(), detail.empty() ? "" : ": ", detail);
+  LogError(absl::StrCat("step ", NameOf(step.kind), " failed"),
+           {{"error", step_error_}, {"retry_in_ms", absl::StrCat(backoff_.count())}});
+}
+
+// ---- Reporting ----
+
+void Daemon::Tell(bool heartbeat_is_due) {
+  if (!observed_once_) {
+    return;
+  }
+  const World world = MakeWorld();
+  std::string step;
+  if (running_.has_value()) {
+    step = progress_.empty() ? std::string(NameOf(running_->kind)) : progress_;
+  } else if (!step_error_.empty()) {
+    step = std::string(NameOf(failed_kind_));
+  } else if (last_step_.blocked) {
+    step = last_step_.rule;
+  }
+  std::string error = step_error_;
+  if (error.empty() && last_step_.blocked) {
+    error = last_step_.reason;
+  }
+  pgmahout::Report report = ReportOf(world, step, error);
+  report.generation = generation_;
+  report.agent_version = config_.agent_version;
+  const bool news = WithoutPositions(report) != WithoutPositions(last_report_);
+  if (!news && !heartbeat_is_due) {
+    return;
+  }
+  last_report_ = report;
+  last_heartbeat_ = clock_.Now();
+  link_.Send(report);
+  if (listener_) {
+    listener_(Snapshot{report, observation_, lease_, connected_, steps_run_, steps_failed_});
+  }
+}
+
+}  // namespace pgmahout::agent

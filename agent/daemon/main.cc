@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// pgmahout-agent: wiring only. Joins a controller if it has not yet, then runs until SIGTERM.
+// PostgreSQL is not stopped when the agent is.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/daemon/config.h"
+#include "agent/daemon/daemon.h"
+#include "agent/daemon/identity.h"
+#include "agent/exporter/exporter.h"
+#include "agent/link/enroll.h"
+#include "agent/link/link.h"
+#include "agent/postgres/make_instance.h"
+#include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/base/version.h"
+
+namespace pgmahout::agent {
+namespace {
+
+struct Flags {
+  std::string config;
+  std::string token_file;
+};
+
+ConfigContext MakeContext(const AgentConfig& config) {
+  ConfigContext context;
+  context.node = config.node;
+  context.address = config.address;
+  context.socket_directory = absl::StrCat(config.data_root, "/run");
+  context.log_directory = absl::StrCat(config.data_root, "/log");
+  context.certificate_file = absl::StrCat(config.data_root, "/tls/server.crt");
+  context.key_file = absl::StrCat(config.data_root, "/tls/server.key");
+  context.ca_file = absl::StrCat(config.data_root, "/tls/ca.crt");
+  context.password_file = absl::StrCat(config.data_root, "/replication.pass");
+  context.wal_program = config.wal_program;
+  return context;
+}
+
+EnrollConfig MakeEnroll(const AgentConfig& config) {
+  return EnrollConfig{config.controller,
+                      config.node,
+                      config.address,
+                      absl::StrCat(config.state_dir, "/node.crt"),
+                      absl::StrCat(config.state_dir, "/node.key"),
+                      absl::StrCat(config.state_dir, "/ca.crt")};
+}
+
+InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig& identity) {
+  InstanceConfig instance;
+  instance.node = config.node;
+  instance.address = config.address;
+  instance.data_root = config.data_root;
+  instance.bin_directories = config.bin_directories;
+  instance.wal_program = config.wal_program;
+  instance.certificate_file = identity.certificate_file;
+  instance.key_file = identity.key_file;
+  instance.ca_file = identity.ca_file;
+  return instance;
+}
+
+absl::Status PrepareDirectories(const AgentConfig& config) {
+  PGM_RETURN_IF_ERROR(MakeDirectories(config.state_dir, 0700));
+  return MakeDirectories(config.data_root, 0700);
+}
+
+absl::Status Run(const Flags& flags) {
+  PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
+  if (geteuid() == 0 && config.control == "direct") {
+    return WithHint(absl::FailedPreconditionError("the agent must not run as root"),
+                    "PostgreSQL refuses to run as root. Start the agent as user postgres.");
+  }
+  PGM_RETURN_IF_ERROR(PrepareDirectories(config));
+  PGM_ASSIGN_OR_RETURN(const StateLock lock, LockState(config.state_dir));
+  const EnrollConfig enroll = MakeEnroll(config);
+  PGM_RETURN_IF_ERROR(EnsureIdentity(enroll, flags.token_file));
+  PGM_ASSIGN_OR_RETURN(const std::string state_id, LoadStateId(config.state_dir));
+  PGM_ASSIGN_OR_RETURN(const std::unique_ptr<Instance> instance,
+                       MakeInstance(config, MakeInstanceConfig(config, enroll)));
+  PGM_ASSIGN_OR_RETURN(const std::unique_ptr<Exporter> exporter,
+                       StartExporter({config.node, config.metrics_listen, config.health_listen}));
+  EventLoop loop;
+  const std::unique_ptr<Link> link =
+      MakeGrpcLink(loop, SystemClock(),
+                   LinkConfig{config.controller, config.node, config.address, std::string(kVersion),
+                              state_id, enroll.certificate_file, enroll.key_file, enroll.ca_file});
+  DaemonConfig daemon_config;
+  daemon_config.state_dir = config.state_dir;
+  daemon_config.context = MakeContext(config);
+  daemon_config.agent_version = std::string(kVersion);
+  Daemon daemon(loop, SystemClock(), *instance, *link, daemon_config);
+  daemon.OnSnapshot([&exporter](const Snapshot& snapshot) { exporter->Update(snapshot); });
+  KeepIdentityFresh(loop, enroll);
+  loop.OnTermination([&loop] {
+    LogInfo("the agent ends; PostgreSQL goes on");
+    loop.Stop();
+  });
+  PGM_RETURN_IF_ERROR(daemon.Start());
+  LogInfo("pgmahout-agent runs", {{"node", config.node}, {"version", std::string(kVersion)}});
+  loop.Run();
+  // gRPC's threads may still hold work for the loop; the process ends as a whole.
+  std::fflush(nullptr);
+  _exit(0);
+}
+
+}  // namespace
+}  // namespace pgmahout::agent
+
+int main(int argc, char** argv) {
+  // Debian builds Abseil's mutexes with deadlock detection, which costs every gRPC lock.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  CLI::App app("The pgmahout node agent: makes this VM match what the controller wants.");
+  pgmahout::agent::Flags flags;
+  app.add_option("--config", flags.config, "agent.yaml")->default_val("/etc/pgmahout/agent.yaml");
+  app.add_option("--token-file", flags.token_file, "a one-time token, to join with");
+  app.set_version_flag("--version", std::string(pgmahout::kVersion));
+  CLI11_PARSE(app, argc, argv);
+  if (const absl::Status status = pgmahout::agent::Run(flags); !status.ok()) {
+    std::fputs(pgmahout::FormatError(status).c_str(), stderr);
+    return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/memory_file.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "common/base/fingerprint.h"
+#include "common/base/status_macros.h"
+
+namespace pgmahout::agent {
+namespace {
+
+constexpr absl::string_view kCheckPrefix = "check=";
+
+using Lines = std::map<std::string, std::string>;
+
+std::string Seal(const Lines& lines) {
+  std::string text;
+  for (const auto& [name, value] : lines) {
+    absl::StrAppend(&text, name, "=", value, "\n");
+  }
+  absl::StrAppend(&text, kCheckPrefix, absl::Hex(Fingerprint(text), absl::kZeroPad16), "\n");
+  return text;
+}
+
+absl::StatusOr<Lines> Unseal(absl::string_view text) {
+  const size_t check_at = text.rfind(kCheckPrefix);
+  if (check_at == absl::string_view::npos) {
+    return absl::DataLossError("the check sum is missing");
+  }
+  const absl::string_view body = text.substr(0, check_at);
+  const std::string expected =
+      absl::StrCat(kCheckPrefix, absl::Hex(Fingerprint(body), absl::kZeroPad16), "\n");
+  if (text.substr(check_at) != expected) {
+    return absl::DataLossError("the check sum does not match");
+  }
+  Lines lines;
+  for (const auto& line : absl::StrSplit(body, '\n', absl::SkipEmpty())) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(line, absl::MaxSplits('=', 1));
+    lines[parts.first] = parts.second;
+  }
+  return lines;
+}
+
+absl::Status ReadNumber(const Lines& lines, const std::string& name, uint64_t* value) {
+  const auto found = lines.find(name);
+  if (found == lines.end()) {
+    *value = 0;
+    return absl::OkStatus();
+  }
+  return absl::SimpleAtoi(found->second, value)
+             ? absl::OkStatus()
+             : absl::DataLossError(absl::StrCat(name, " is no number"));
+}
+
+}  // namespace
+
+std::string EncodeMemory(const Memory& memory) {
+  return Seal({{"epoch", absl::StrCat(memory.epoch)},
+               {"cluster", memory.cluster},
+               {"system_identifier", absl::StrCat(memory.system_identifier)},
+               {"data_number", absl::StrCat(memory.data_number)},
+               {"started_epoch", absl::StrCat(memory.started_epoch)},
+               {"rewind_tried_epoch", absl::StrCat(memory.rewind_tried_epoch)},
+               {"backfilled_epoch", absl::StrCat(memory.backfilled_epoch)},
+               {"checkpointed_epoch", absl::StrCat(memory.checkpointed_epoch)}});
+}
+
+absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
+  PGM_ASSIGN_OR_RETURN(const Lines lines, Unseal(text));
+  Memory memory;
+  if (const auto cluster = lines.find("cluster"); cluster != lines.end()) {
+    memory.cluster = cluster->second;
+  }
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "epoch", &memory.epoch));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "system_identifier", &memory.system_identifier));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "data_number", &memory.data_number));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "started_epoch", &memory.started_epoch));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "rewind_tried_epoch", &memory.rewind_tried_epoch));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "backfilled_epoch", &memory.backfilled_epoch));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "checkpointed_epoch", &memory.checkpointed_epoch));
+  return memory;
+}
+
+absl::StatusOr<Memory> LoadMemory(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (absl::IsNotFound(text.status())) {
+    return Memory{};
+  }
+  PGM_RETURN_IF_ERROR(text.status());
+  absl::StatusOr<Memory> memory = DecodeMemory(*text);
+  if (!memory.ok()) {
+    return WithInfo(
+        Annotate(memory.status(), absl::StrCat("cannot trust the agent's memory \"", path, "\"")),
+        ErrorInfo{"memory-damaged", "",
+                  "The agent cannot know which orders it obeyed. If this node's data may be given "
+                  "up, remove the node, empty its state directory and let it join again."});
+  }
+  return memory;
+}
+
+absl::Status StoreMemory(const std::string& path, const Memory& memory) {
+  return WriteFileDurably(path, EncodeMemory(memory), 0600);
+}
+
+std::optional<Lease> LoadLease(const std::string& path, const std::string& boot_id) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  if (!text.ok()) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<Lines> lines = Unseal(*text);
+  uint64_t epoch = 0;
+  uint64_t deadline = 0;
+  if (!lines.ok() || lines->count("boot_id") == 0 || lines->at("boot_id") != boot_id ||
+      !ReadNumber(*lines, "epoch", &epoch).ok() ||
+      !ReadNumber(*lines, "deadline_ms", &deadline).ok()) {
+    return std::nullopt;
+  }
+  return Lease{epoch, BootTime::FromMilliseconds(static_cast<int64_t>(deadline))};
+}
+
+absl::Status StoreLease(const std::string& path, const std::string& boot_id, const Lease& lease) {
+  return WriteFileAtomically(path,
+                             Seal({{"boot_id", boot_id},
+                                   {"epoch", absl::StrCat(lease.epoch)},
+                                   {"deadline_ms", absl::StrCat(lease.deadline.milliseconds())}}),
+                             0600);
+}
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/net/pki.h"
+
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/check.h"
+#include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+#include "common/net/openssl.h"
+
+namespace pgmahout {
+namespace ssl {
+
+absl::Status Failed(absl::StatusCode code, absl::string_view message) {
+  std::array<char, 256> reason{};
+  const unsigned long error = ERR_get_error();
+  ERR_error_string_n(error, reason.data(), reason.size());
+  ERR_clear_error();
+  return absl::Status(
+      code, error == 0 ? std::string(message) : absl::StrCat(message, ": ", reason.data()));
+}
+
+Bio ReadOnly(absl::string_view text) {
+  return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+std::string TextOf(BIO* bio) {
+  char* data = nullptr;
+  const long length = BIO_get_mem_data(bio, &data);
+  return std::string(data, static_cast<size_t>(length));
+}
+
+}  // namespace ssl
+
+namespace {
+
+constexpr absl::string_view kUriPrefix = "spiffe://pgmahout/";
+constexpr int kCaDays = 3650;
+constexpr int64_t kClockTolerance = 300;  // seconds; other machines' clocks may be behind
+
+absl::string_view NameOf(IdentityKind kind) {
+  switch (kind) {
+    case IdentityKind::kNode:
+      return "node";
+    case IdentityKind::kAdmin:
+      return "admin";
+    case IdentityKind::kController:
+      return "controller";
+  }
+  return "";
+}
+
+absl::StatusOr<ssl::Key> ReadKey(absl::string_view pem) {
+  const ssl::Bio bio = ssl::ReadOnly(pem);
+  ssl::Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  if (key == nullptr) {
+    return ssl::Failed(absl::StatusCode::kInvalidArgument, "cannot read a private key");
+  }
+  return key;
+}
+
+absl::StatusOr<ssl::Certificate> ReadCertificate(absl::string_view pem) {
+  const ssl::Bio bio = ssl::ReadOnly(pem);
+  ssl::Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  if (certificate == nullptr) {
+    return ssl::Failed(absl::StatusCode::kInvalidArgument, "cannot read a certificate");
+  }
+  return certificate;
+}
+
+absl::StatusOr<ssl::Request> ReadRequest(absl::string_view pem) {
+  const ssl::Bio bio = ssl::ReadOnly(pem);
+  ssl::Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  if (request == nullptr) {
+    return ssl::Failed(absl::StatusCode::kInvalidArgument, "cannot read a certificate request");
+  }
+  return request;
+}
+
+std::string ToPem(X509* certificate) {
+  const ssl::Bio bio(BIO_new(BIO_s_mem()));
+  PGM_CHECK(PEM_write_bio_X509(bio.get(), certificate) == 1);
+  return ssl::TextOf(bio.get());
+}
+
+std::string ToPem(EVP_PKEY* key) {
+  const ssl::Bio bio(BIO_new(BIO_s_mem()));
+  PGM_CHECK(PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) ==
+            1);
+  return ssl::TextOf(bio.get());
+}
+
+ssl::Key NewKey() {
+  return ssl::Key(EVP_EC_gen("P-256"));
+}
+
+std::string Hex(const unsigned char* bytes, size_t size) {
+  return absl::BytesToHexString({reinterpret_cast<const char*>(bytes), size});
+}
+
+std::string Fingerprint256(EVP_PKEY* key) {
+  unsigned char* der = nullptr;
+  const int length = i2d_PUBKEY(key, &der);
+  PGM_CHECK(length > 0);
+  std::string pin = Sha256Hex({reinterpret_cast<const char*>(der), static_cast<size_t>(length)});
+  OPENSSL_free(der);
+  return pin;
+}
+
+absl::Status AddExtension(X509* certificate, X509* issuer, int id, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, id, value.c_str());
+  if (extension == nullptr) {
+    return ssl::Failed(absl::StatusCode::kInvalidArgument,
+                       absl::StrCat("cannot put \"", value, "\" into a certificate"));
+  }
+  X509_add_ext(certificate, extension, -1);
+  X509_EXTENSION_free(extension);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> AlternativeNames(const CertificateTerms& terms) {
+  std::string value = absl::StrCat("URI:", FormatIdentity(terms.identity));
+  for (const auto& [prefix, names] :
+       {std::pair{",DNS:", terms.dns_names}, std::pair{",IP:", terms.ip_addresses}}) {
+    for (const std::string& name : names) {
+      if (name.empty() || name.find_first_of(", \t\n") != std::string::npos) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("\"", name, "\" cannot be a name in a certificate"));
+      }
+      absl::StrAppend(&value, prefix, name);
+    }
+  }
+  return value;
+}
+
+void SetCommonName(X509* certificate, const std::string& name) {
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(name.data()),
+                             static_cast<int>(name.size()), -1, 0);
+}
+
+void SetSerialAndTimes(X509* certificate, int64_t now_ms, int days) {
+  std::array<unsigned char, 16> serial{};
+  PGM_CHECK(RAND_bytes(serial.data(), static_cast<int>(serial.size())) == 1);
+  serial[0] &= 0x7f;  // RFC 5280, 4.1.2.2: a positive number
+  BIGNUM* number = BN_bin2bn(serial.data(), static_cast<int>(serial.size()), nullptr);
+  BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+  BN_free(number);
+  const auto now = static_cast<time_t>(now_ms / 1000);
+  ASN1_TIME_set(X509_getm_notBefore(certificate), now - kClockTolerance);
+  ASN1_TIME_set(X509_getm_notAfter(certificate), now + time_t{days} * 24 * 3600);
+}
+
+class OpenSslAuthority : public CertificateAuthority {
+ public:
+  OpenSslAuthority(ssl::Key key, ssl::Certificate certificate)
+      : key_(std::move(key)),
+        certificate_(std::move(certificate)),
+        pem_(ToPem(certificate_.get())) {}
+
+  const std::string& certificate_pem() const override { return pem_; }
+
+  absl::StatusOr<std::string> SignRequest(const std::string& request_pem,
+                                          const CertificateTerms& terms) const override {
+    PGM_ASSIGN_OR_RETURN(const ssl::Request request, ReadRequest(request_pem));
+    EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+    if (key == nullptr || X509_REQ_verify(request.get(), key) != 1) {
+      return ssl::Failed(absl::StatusCode::kPermissionDenied,
+                         "the certificate request does not prove possession of its key");
+    }
+    const int type = EVP_PKEY_get_base_id(key);
+    if (type != EVP_PKEY_EC && !(type == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= 2048)) {
+      return absl::InvalidArgumentError(
+          "the key of the certificate request is neither an elliptic curve key nor RSA with at "
+          "least 2048 bits");
+    }
+    return Sign(key, terms);
+  }
+
+ private:
+  absl::StatusOr<std::string> Sign(EVP_PKEY* key, const CertificateTerms& terms) const {
+    const ssl::Certificate certificate(X509_new());
+    X509_set_version(certificate.get(), X509_VERSION_3);
+    SetSerialAndTimes(certificate.get(), terms.now_ms, terms.days);
+    SetCommonName(certificate.get(), terms.identity.name);
+    X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate_.get()));
+    X509_set_pubkey(certificate.get(), key);
+    PGM_ASSIGN_OR_RETURN(const std::string names, AlternativeNames(terms));
+    X509* issuer = certificate_.get();
+    PGM_RETURN_IF_ERROR(
+        AddExtension(certificate.get(), issuer, NID_basic_constraints, "critical,CA:FALSE"));
+    PGM_RETURN_IF_ERROR(AddExtension(certificate.get(), issuer, NID_key_usage,
+                                     "critical,digitalSignature,keyAgreement,keyEncipherment"));
+    PGM_RETURN_IF_ERROR(
+        AddExtension(certificate.get(), issuer, NID_ext_key_usage, "serverAuth,clientAuth"));
+    PGM_RETURN_IF_ERROR(AddExtension(certificate.get(), issuer, NID_subject_alt_name, names));
+    if (X509_sign(certificate.get(), key_.get(), EVP_sha256()) == 0) {
+      return ssl::Failed(absl::StatusCode::kInternal, "cannot sign a certificate");
+    }
+    return ToPem(certificate.get());
+  }
+
+  ssl::Key key_;
+  ssl::Certificate certificate_;
+  std::string pem_;
+};
+
+absl::Status MakeAuthority(const std::string& key_path,
+                           const std::string& certificate_path,
+                           int64_t now_ms) {
+  const ssl::Key key = NewKey();
+  const ssl::Certificate certificate(X509_new());
+  X509_set_version(certificate.get(), X509_VERSION_3);
+  SetSerialAndTimes(certificate.get(), now_ms, kCaDays);
+  SetCommonName(certificate.get(), absl::StrCat("pgmahout CA ", RandomHex(4)));
+  X509_set_issuer_name(certificate.get(), X509_get_subject_name(certificate.get()));
+  X509_set_pubkey(certificate.get(), key.get());
+  PGM_RETURN_IF_ERROR(AddExtension(certificate.get(), certificate.get(), NID_basic_constraints,
+                                   "critical,CA:TRUE,pathlen:0"));
+  PGM_RETURN_IF_ERROR(AddExtension(certificate.get(), certificate.get(), NID_key_usage,
+                                   "critical,keyCertSign,cRLSign"));
+  PGM_RETURN_IF_ERROR(
+      AddExtension(certificate.get(), certificate.get(), NID_subject_key_identifier, "hash"));
+  if (X509_sign(certificate.get(), key.get(), EVP_sha256()) == 0) {
+    return ssl::Failed(absl::StatusCode::kInternal, "cannot sign the CA's certificate");
+  }
+  PGM_RETURN_IF_ERROR(WriteFileDurably(key_path, ToPem(key.get()), 0600));
+  return WriteFileDurably(certificate_path, ToPem(certificate.get()), 0644);
+}
+
+}  // namespace
+
+std::string FormatIdentity(const Identity& identity) {
+  return absl::StrCat(kUriPrefix, NameOf(identity.kind), "/", identity.name);
+}
+
+absl::StatusOr<Identity> ParseIdentity(absl::string_view uri) {
+  absl::string_view rest = uri;
+  if (absl::ConsumePrefix(&rest, kUriPrefix)) {
+    for (const IdentityKind kind :
+         {IdentityKind::kNode, IdentityKind::kAdmin, IdentityKind::kController}) {
+      absl::string_view name = rest;
+      if (absl::ConsumePrefix(&name, absl::StrCat(NameOf(kind), "/")) && !name.empty() &&
+          !absl::StrContains(name, '/')) {
+        return Identity{kind, std::string(name)};
+      }
+    }
+  }
+  return absl::PermissionDeniedError(absl::StrCat("\"", uri, "\" is no identity of pgmahout"));
+}
+
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::LoadOrCreate(
+    const std::string& directory, int64_t now_ms) {
+  const std::string key_path = directory + "/ca.key";
+  const std::string certificate_path = directory + "/ca.crt";
+  absl::StatusOr<std::string> key_pem = ReadFile(key_path);
+  absl::StatusOr<std::string> certificate_pem = ReadFile(certificate_path);
+  if (absl::IsNotFound(key_pem.status()) && absl::IsNotFound(certificate_pem.status())) {
+    PGM_RETURN_IF_ERROR(MakeAuthority(key_path, certificate_path, now_ms));
+    key_pem = ReadFile(key_path);
+    certificate_pem = ReadFile(certificate_path);
+  }
+  const std::string hint = absl::StrCat("Restore both ca.key and ca.crt in \"", directory,
+                                        "\" from a backup. Every node and admin trusts this CA, so "
+                                        "it is never made anew over an old one.");
+  if (!key_pem.ok() || !certificate_pem.ok()) {
+    return WithHint(key_pem.ok() ? certificate_pem.status() : key_pem.status(), hint);
+  }
+  PGM_ASSIGN_OR_RETURN(ssl::Key key, ReadKey(*key_pem));
+  PGM_ASSIGN_OR_RETURN(ssl::Certificate certificate, ReadCertificate(*certificate_pem));
+  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
+    ERR_clear_error();
+    return WithHint(absl::FailedPreconditionError(absl::StrCat(
+                        "\"", key_path, "\" is not the key of \"", certificate_path, "\"")),
+                    hint);
+  }
+  return std::unique_ptr<CertificateAuthority>(
+      std::make_unique<OpenSslAuthority>(std::move(key), std::move(certificate)));
+}
+
+absl::StatusOr<KeyAndCertificate> CertificateAuthority::Issue(const CertificateTerms& terms) const {
+  KeyAndCertificate issued;
+  PGM_ASSIGN_OR_RETURN(issued.key_pem, GeneratePrivateKey());
+  PGM_ASSIGN_OR_RETURN(const std::string request, MakeRequest(issued.key_pem));
+  PGM_ASSIGN_OR_RETURN(issued.certificate_pem, SignRequest(request, terms));
+  return issued;
+}
+
+absl::StatusOr<std::string> GeneratePrivateKey() {
+  const ssl::Key key = NewKey();
+  if (key == nullptr) {
+    return ssl::Failed(absl::StatusCode::kInternal, "cannot make a private key");
+  }
+  return ToPem(key.get());
+}
+
+absl::StatusOr<std::string> MakeRequest(const std::string& key_pem) {
+  PGM_ASSIGN_OR_RETURN(const ssl::Key key, ReadKey(key_pem));
+  const ssl::Request request(X509_REQ_new());
+  X509_REQ_set_pubkey(request.get(), key.get());
+  if (X509_REQ_sign(request.get(), key.get(), EVP_sha256()) == 0) {
+    return ssl::Failed(absl::StatusCode::kInternal, "cannot sign a certificate request");
+  }
+  const ssl::Bio bio(BIO_new(BIO_s_mem()));
+  PGM_CHECK(PEM_write_bio_X509_REQ(bio.get(), request.get()) == 1);
+  return ssl::TextOf(bio.get());
+}
+
+absl::StatusOr<std::string> RequestKeyFingerprint(const std::string& request_pem) {
+  PGM_ASSIGN_OR_RETURN(const ssl::Request request, ReadRequest(request_pem));
+  EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+  if (key == nullptr) {
+    return ssl::Failed(absl::StatusCode::kInvalidArgument, "the certificate request has no key");
+  }
+  return Fingerprint256(key);
+}
+
+absl::StatusOr<Identity> IdentityOf(const std::string& certificate_pem) {
+  PGM_ASSIGN_OR_RETURN(const ssl::Certificate certificate, ReadCertificate(certificate_pem));
+  const ssl::Names names(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate.get(), NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type == GEN_URI) {
+      const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
+      return ParseIdentity({reinterpret_cast<const char*>(ASN1_STRING_get0_data(uri)),
+                            static_cast<size_t>(ASN1_STRING_length(uri))});
+    }
+  }
+  return absl::PermissionDeniedError("the certificate names no identity");
+}
+
+absl::StatusOr<int64_t> CertificateNotAfter(const std::string& certificate_pem) {
+  PGM_ASSIGN_OR_RETURN(const ssl::Certificate certificate, ReadCertificate(certificate_pem));
+  tm utc{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate.get()), &utc) != 1) {
+    return ssl::Failed(absl::StatusCode::kInvalidArgument, "the certificate has no end");
+  }
+  return int64_t{timegm(&utc)} * 1000;
+}
+
+absl::StatusOr<std::string> SpkiPinOf(const std::string& certificate_pem) {
+  PGM_ASSIGN_OR_RETURN(const ssl::Certificate certificate, ReadCertificate(certificate_pem));
+  return Fingerprint256(X509_get0_pubkey(certificate.get()));
+}
+
+std::string RandomHex(size_t bytes) {
+  std::string random(bytes, '\0');
+  PGM_CHECK(RAND_bytes(reinterpret_cast<unsigned char*>(random.data()), static_cast<int>(bytes)) ==
+            1);
+  return absl::BytesToHexString(random);
+}
+
+std::string Sha256Hex(absl::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return Hex(digest.data(), digest.size());
+}
+
+bool ConstantTimeEquals(absl::string_view a, absl::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace pgmahout

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdminService: what the CLI, Ansible and CI ask of the controller. Every handler checks the caller
+// on gRPC's thread, does its work on the loop and answers from there.
+#pragma once
+
+#include <string>
+
+#include "absl/functional/any_invocable.h"
+#include "common/base/event_loop.h"
+#include "controller/conductor/conductor.h"
+#include "controller/conductor/registry.h"
+#include "controller/conductor/secrets.h"
+#include "controller/store/store.h"
+#include "pgmahout/v1/admin.grpc.pb.h"
+
+namespace pgmahout::controller {
+
+struct AdminDependencies {
+  EventLoop& loop;
+  Conductor& conductor;
+  Registry& registry;
+  Secrets& secrets;
+  Store& store;
+};
+
+class AdminService : public v1::AdminService::CallbackService {
+ public:
+  explicit AdminService(const AdminDependencies& dependencies) : on_(dependencies) {}
+
+  using Context = grpc::CallbackServerContext;
+  using Unary = grpc::ServerUnaryReactor;
+
+  Unary* GetVersion(Context*, const v1::GetVersionRequest*, v1::GetVersionResponse*) override;
+  Unary* ApplyCluster(Context*, const v1::ApplyClusterRequest*, v1::ApplyClusterResponse*) override;
+  Unary* GetClusterSpec(Context*, const v1::ClusterRequest*, v1::Cluster*) override;
+  Unary* GetCluster(Context*, const v1::ClusterRequest*, v1::ClusterStatus*) override;
+  Unary* ListClusters(Context*, const v1::ListClustersRequest*, v1::ListClustersResponse*) override;
+  grpc::ServerWriteReactor<v1::ClusterStatus>* WatchCluster(Context*,
+                                                            const v1::ClusterRequest*) override;
+  Unary* Switchover(Context*, const v1::SwitchoverRequest*, v1::ActionResponse*) override;
+  Unary* Failover(Context*, const v1::FailoverRequest*, v1::ActionResponse*) override;
+  Unary* DeleteCluster(Context*, const v1::DeleteClusterRequest*, v1::ActionResponse*) override;
+  Unary* ListEvents(Context*, const v1::ListEventsRequest*, v1::ListEventsResponse*) override;
+  Unary* GetCredential(Context*, const v1::CredentialRequest*, v1::CredentialResponse*) override;
+  Unary* ListNodes(Context*, const v1::ListNodesRequest*, v1::ListNodesResponse*) override;
+  Unary* RemoveNode(Context*, const v1::NodeRequest*, v1::ActionResponse*) override;
+  Unary* CreateToken(Context*, const v1::CreateTokenRequest*, v1::CreateTokenResponse*) override;
+  Unary* ListTokens(Context*, const v1::ListTokensRequest*, v1::ListTokensResponse*) override;
+  Unary* RevokeToken(Context*, const v1::RevokeTokenRequest*, v1::ActionResponse*) override;
+
+ private:
+  using Done = absl::AnyInvocable<void(absl::Status)>;
+
+  // Runs `work` on the loop for a caller who is an admin, and answers with what it hands to its
+  // Done.
+  Unary* Run(Context* context, absl::AnyInvocable<void(Done)> work);
+  // Likewise, for work that is done when it returns.
+  Unary* RunNow(Context* context, absl::AnyInvocable<absl::Status()> work);
+
+  absl::StatusOr<const ClusterState*> Find(const std::string& cluster) const;
+  void Apply(const v1::ApplyClusterRequest& request, v1::ApplyClusterResponse* response, Done done);
+
+  AdminDependencies on_;
+};
+
+}  // namespace pgmahout::controller

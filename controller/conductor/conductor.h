@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conductor: drives every cluster: takes events in, asks Advance(), stores what is durable, then
+// performs the effects (I6). It owns all clusters and lives on the loop; nothing here blocks.
+//
+// One event of a cluster at a time: while its records are on their way to disk, further events of
+// the same cluster wait. So no effect can ever show what is not durable yet.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "common/base/event_loop.h"
+#include "controller/conductor/agents.h"
+#include "controller/conductor/names_router.h"
+#include "controller/conductor/secrets.h"
+#include "controller/core/advance.h"
+#include "controller/core/status.h"
+#include "controller/store/async_store.h"
+#include "controller/store/store.h"
+
+namespace pgmahout::controller {
+
+using Reply = absl::AnyInvocable<void(absl::Status)>;
+
+// One agent that is connected now.
+struct ConnectedAgent {
+  AgentStream* stream = nullptr;
+  AgentHello hello;
+  std::string cluster;  // empty: member of none
+};
+
+// Counters for /metrics.
+struct Counters {
+  uint64_t reports = 0;
+  uint64_t orders = 0;
+  uint64_t commits = 0;
+  uint64_t commit_failures = 0;
+  uint64_t agents_refused = 0;
+  uint64_t joins = 0;
+  uint64_t joins_refused = 0;
+  std::map<std::string, uint64_t> rules;  // by name
+};
+
+class Conductor : public AgentListener {
+ public:
+  Conductor(
+      EventLoop& loop, const Clock& clock, Store& store, Secrets& secrets, NamesRouter& names);
+  ~Conductor() override;
+
+  // Reads all clusters from the store and begins to tick.
+  absl::Status Start();
+
+  // AgentListener
+  absl::Status Arrived(AgentStream* stream, const AgentHello& hello) override;
+  void Reported(AgentStream* stream, uint64_t sequence, Report report) override;
+  void Gone(AgentStream* stream) override;
+
+  // Creates the cluster or changes it. Done when it is durable.
+  void Apply(ClusterSpec spec, Reply reply);
+  // What Apply would refuse.
+  absl::Status CheckApply(const ClusterSpec& spec) const;
+
+  void Switchover(const std::string& cluster, const std::string& target, bool dry_run, Reply reply);
+  void Failover(const std::string& cluster,
+                const FailoverRequested& request,
+                bool dry_run,
+                Reply reply);
+  // Forgets the cluster; the agents let go of PostgreSQL, which runs on.
+  void Delete(const std::string& cluster, Reply reply);
+
+  // nullptr if there is none.
+  const ClusterState* Find(const std::string& cluster) const;
+  std::vector<std::string> Names() const;
+
+  const std::map<std::string, ConnectedAgent>& agents() const { return agents_; }
+
+  Counters& counters() { return counters_; }
+
+  BootTime Now() const { return clock_.Now(); }
+
+ private:
+  struct Cluster;
+
+  void Enqueue(const std::string& cluster, Event event, Reply reply = nullptr);
+  void RunNext(Cluster& cluster);
+  void Finish(const std::string& name, Outcome outcome, Reply reply, const absl::Status& stored);
+  Transaction Record(const Outcome& outcome) const;
+  void Perform(Cluster& cluster, const Effect& effect);
+  void Send(Cluster& cluster, const Answer& answer);
+  void Publish(Cluster& cluster, const PublishNames& publish);
+  void AttachAgents(Cluster& cluster);
+  absl::Status CheckNodes(const ClusterSpec& spec) const;
+  void Create(ClusterSpec spec, Reply reply);
+  void RefreshSecrets(Cluster& cluster);
+
+  EventLoop& loop_;
+  const Clock& clock_;
+  Store& store_;
+  Secrets& secrets_;
+  NamesRouter& names_;
+  AsyncStore async_store_;
+  std::map<std::string, std::unique_ptr<Cluster>> clusters_;
+  std::map<std::string, ConnectedAgent> agents_;  // by node
+  Counters counters_;
+};
+
+}  // namespace pgmahout::controller
