@@ -50,4 +50,7 @@ absl::StatusOr<std::vector<ClusterDocument>> LoadYaml(absl::string_view text,
 // The fields that are set, as a document that LoadYaml reads back.
 std::string ToYaml(const v1::Cluster& cluster);
 
+// Other YAML readers would take `text`, without quotes, for a number, a truth value or nothing.
+bool NeedsYamlQuotes(const std::string& text);
+
 }  // namespace pgmahout

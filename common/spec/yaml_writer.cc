@@ -18,18 +18,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// Text that another YAML reader would take for something else.
-bool NeedsQuotes(const std::string& text) {
-  static const auto* const kWords = new std::vector<std::string>(
-      {"true", "false", "yes", "no", "on", "off", "y", "n", "null", "~"});
-  const std::string word = absl::AsciiStrToLower(text);
-  double number = 0;
-  return text.empty() || absl::SimpleAtod(text, &number) ||
-         std::find(kWords->begin(), kWords->end(), word) != kWords->end();
-}
-
 void EmitText(const std::string& text, YAML::Emitter* out) {
-  if (NeedsQuotes(text)) {
+  if (NeedsYamlQuotes(text)) {
     *out << YAML::DoubleQuoted;
   }
   *out << text;
@@ -107,6 +97,15 @@ void EmitMessage(const Message& message, YAML::Emitter* out) {
 }
 
 }  // namespace
+
+bool NeedsYamlQuotes(const std::string& text) {
+  static const auto* const kWords = new std::vector<std::string>(
+      {"true", "false", "yes", "no", "on", "off", "y", "n", "null", "~"});
+  const std::string word = absl::AsciiStrToLower(text);
+  double number = 0;
+  return text.empty() || absl::SimpleAtod(text, &number) ||
+         std::find(kWords->begin(), kWords->end(), word) != kWords->end();
+}
 
 std::string ToYaml(const v1::Cluster& cluster) {
   YAML::Emitter out;
