@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contexts file, and what happens when a controller cannot be reached.
+// The contexts file: what it may say, and what is said when it is wrong.
 #include "controller/cli/contexts.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include "common/base/error.h"
-#include "controller/cli/connect.h"
 #include "tests/unit/cli/fake_admin.h"
 
 namespace pgmahout::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kTwoContexts[] =
@@ -59,42 +58,6 @@ TEST_F(Contexts, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(ErrorOf("currentContext: [a]\n"), HasSubstr("currentContext"));
   EXPECT_EQ(LoadContext("/nonexistent/config.yaml", "").status().code(),
             absl::StatusCode::kInvalidArgument);
-}
-
-class Connect : public Contexts {
- protected:
-  Connect() {
-    invocation_.config = WriteFile(
-        "config.yaml",
-        "currentContext: a\ncontexts: {a: {controller: '127.0.0.1:1', ca: ca, certificate: crt, "
-        "key: key}}\n");
-    WriteFile("ca", "x");
-    WriteFile("crt", "x");
-    key_ = WriteFile("key", "x");
-    chmod(key_.c_str(), 0600);
-    invocation_.timeout = Duration(300);
-  }
-
-  Invocation invocation_;
-  std::string key_;
-};
-
-TEST_F(Connect, NobodyThereIsUnavailableWithAHint) {
-  const auto stub = ConnectController(invocation_);
-  EXPECT_EQ(stub.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_THAT(FormatError(stub.status()),
-              AllOf(HasSubstr("127.0.0.1:1 (context \"a\")"), HasSubstr("hint:")));
-}
-
-TEST_F(Connect, AKeyThatOthersMayReadIsRefused) {
-  chmod(key_.c_str(), 0644);
-  EXPECT_THAT(FormatError(ConnectController(invocation_).status()), HasSubstr("chmod 0600"));
-}
-
-TEST_F(Connect, AMissingFileIsNamed) {
-  unlink(key_.c_str());
-  EXPECT_THAT(FormatError(ConnectController(invocation_).status()),
-              AllOf(HasSubstr("the key of context \"a\""), HasSubstr("/key")));
 }
 
 }  // namespace
