@@ -65,12 +65,11 @@ std::string Values(const std::vector<std::string>& values) {
   return values.empty() ? "nothing" : absl::StrJoin(values, ", ");
 }
 
-// The questions that tell whether a plan is in place, and what their answers should be. Types as
-// ldns numbers them.
+// The questions that tell whether a plan is in place, and what their answers should be. The version
+// is asked for last: whoever sees another publisher's addresses then sees its version too.
 class Expectation {
  public:
   Expectation(const PublishPlan& plan, bool primary_only) : ttl_seconds_(plan.ttl_seconds) {
-    Expect(plan.primary_name(), LDNS_RR_TYPE_TXT, {FormatNameVersion(plan.version)});
     for (const PlannedName& planned : plan.names) {
       Expect(planned.name, LDNS_RR_TYPE_A, planned.ipv4);
       Expect(planned.name, LDNS_RR_TYPE_AAAA, planned.ipv6);
@@ -78,6 +77,7 @@ class Expectation {
         break;
       }
     }
+    Expect(plan.primary_name(), LDNS_RR_TYPE_TXT, {FormatNameVersion(plan.version)});
   }
 
   const std::vector<Question>& questions() const { return questions_; }
@@ -325,7 +325,7 @@ class Rfc2136Attempt : public PublishAttempt, public std::enable_shared_from_thi
   }
 
   absl::Status CheckReadback(const Expectation& expected, const Answers& answers) const {
-    PGM_ASSIGN_OR_RETURN(const std::optional<NameVersion> held, HeldVersion(answers.front()));
+    PGM_ASSIGN_OR_RETURN(const std::optional<NameVersion> held, HeldVersion(answers.back()));
     if (held.has_value() && *held > plan_.version) {
       return IsStale(plan_.version, *held);
     }
@@ -336,7 +336,7 @@ class Rfc2136Attempt : public PublishAttempt, public std::enable_shared_from_thi
   // Every server's answers equal the plan, so one server's speak for all.
   DnsReadback Published(const Answers& answers) const {
     DnsReadback readback;
-    for (size_t i = 1; i < answers.size(); ++i) {
+    for (size_t i = 0; i + 1 < answers.size(); ++i) {  // the last is the version
       readback.primary_addresses.insert(readback.primary_addresses.end(), answers[i].values.begin(),
                                         answers[i].values.end());
     }

@@ -251,9 +251,9 @@ absl::StatusOr<DnsReply> DecodeReply(const DnsRequest& request,
   DnsReply reply;
   PGM_ASSIGN_OR_RETURN(reply.packet, Decode(wire));
   reply.rcode = ldns_pkt_get_rcode(reply.packet.get());
-  const ldns_rr* tsig = ldns_pkt_tsig(reply.packet.get());
+  ldns_rr* tsig = ldns_pkt_tsig(reply.packet.get());
   const ldns_rr* asked = ldns_pkt_tsig(request.packet.get());
-  // ldns lets a record with fewer fields pass, and then follows null pointers.
+  // Damaged bytes may lack fields.
   if (key == nullptr || asked == nullptr || tsig == nullptr ||
       ldns_rr_rd_count(tsig) != kTsigFields) {
     return reply;
@@ -264,6 +264,10 @@ absl::StatusOr<DnsReply> DecodeReply(const DnsRequest& request,
   reply.authenticated =
       ldns_pkt_tsig_verify(reply.packet.get(), wire.data(), wire.size(), key->name.c_str(),
                            key->secret_base64.c_str(), ldns_rr_rdf(asked, kTsigMac));
+  // ldns takes the record out of the packet meanwhile, and forgets it where it cannot go on.
+  if (ldns_pkt_tsig(reply.packet.get()) == nullptr) {
+    ldns_pkt_set_tsig(reply.packet.get(), tsig);
+  }
   return reply;
 }
 

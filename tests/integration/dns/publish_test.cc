@@ -136,7 +136,7 @@ TEST_F(PublishTest, WhatIsInPlaceCostsNoUpdate) {
 }
 
 TEST_F(PublishTest, RepairsWhatSomebodyChangedByHand) {
-  StartServer("orders-rw A 10.9.9.9\norders-rw TXT \"pgmahout epoch=4 change=17\"");
+  StartServer("orders-rw 5 A 10.9.9.9\norders-rw 5 TXT \"pgmahout epoch=4 change=17\"");
   const auto readback = Publish(Intent(4, 17, "10.0.0.1"));
   ASSERT_TRUE(readback.ok()) << FormatError(readback.status());
   ExpectUnchanged();
