@@ -69,6 +69,7 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path) {
   config.metrics_listen = file.Text("http.metrics", absl::StrCat(config.address, ":9187"));
   config.health_listen = file.Text("http.health", absl::StrCat(config.address, ":8008"));
   config.control = file.Text("postgres.control", config.control);
+  config.unit = file.Text("postgres.unit", config.unit);
   config.data_root = file.Text("postgres.dataRoot");
   config.wal_program = file.Text("postgres.walProgram", BesideThisProgram("pgmahout-wal"));
   PGM_RETURN_IF_ERROR(ReadBinDirectories(file, path, &config));

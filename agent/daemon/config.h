@@ -17,7 +17,8 @@ struct AgentConfig {
   std::string controller;      // host:port
   std::string metrics_listen;  // host:port; empty: none
   std::string health_listen;
-  std::string control = "direct";  // direct, systemd
+  std::string control = "direct";                   // direct, systemd
+  std::string unit = "postgresql@14-main.service";  // with systemd
   std::string data_root;
   std::map<uint32_t, std::string> bin_directories;  // by major version
   std::string wal_program;

@@ -15,7 +15,9 @@
 #include "agent/exporter/exporter.h"
 #include "agent/link/enroll.h"
 #include "agent/link/link.h"
-#include "agent/postgres/make_instance.h"
+#include "agent/postgres/process_control.h"
+#include "agent/postgres/real_instance.h"
+#include "agent/systemd/sd_bus_control.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
@@ -66,6 +68,13 @@ InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig&
   return instance;
 }
 
+std::unique_ptr<ProcessControl> MakeControl(const AgentConfig& config) {
+  if (config.control == "systemd") {
+    return MakeSystemdControl(config.unit);
+  }
+  return MakeDirectControl();
+}
+
 absl::Status PrepareDirectories(const AgentConfig& config) {
   PGM_RETURN_IF_ERROR(MakeDirectories(config.state_dir, 0700));
   return MakeDirectories(config.data_root, 0700);
@@ -82,8 +91,8 @@ absl::Status Run(const Flags& flags) {
   const EnrollConfig enroll = MakeEnroll(config);
   PGM_RETURN_IF_ERROR(EnsureIdentity(enroll, flags.token_file));
   PGM_ASSIGN_OR_RETURN(const std::string state_id, LoadStateId(config.state_dir));
-  PGM_ASSIGN_OR_RETURN(const std::unique_ptr<Instance> instance,
-                       MakeInstance(config, MakeInstanceConfig(config, enroll)));
+  const std::unique_ptr<Instance> instance =
+      MakeRealInstance(MakeInstanceConfig(config, enroll), MakeControl(config), SystemClock());
   PGM_ASSIGN_OR_RETURN(const std::unique_ptr<Exporter> exporter,
                        StartExporter({config.node, config.metrics_listen, config.health_listen}));
   EventLoop loop;

@@ -123,17 +123,23 @@ struct Running {
   Pipe err;
 };
 
-// True when both pipes are closed, false when the deadline passed.
+bool IsCancelled(const Command& command) {
+  return command.cancelled != nullptr && command.cancelled->load();
+}
+
+// True when both pipes are closed, false when the deadline passed or the caller changed its mind.
 bool Collect(Running& running, Command& command, CommandResult& result) {
+  const int64_t patience = command.cancelled == nullptr ? 60'000 : 20;
   const BootTime deadline = SystemClock().Now() + command.timeout;
   while (running.out.read_end >= 0 || running.err.read_end >= 0) {
     const int64_t left = (deadline - SystemClock().Now()).count();
-    if (left <= 0) {
+    if (left <= 0 || IsCancelled(command)) {
       return false;
     }
     std::array<pollfd, 2> waits{pollfd{running.out.read_end, POLLIN, 0},
                                 pollfd{running.err.read_end, POLLIN, 0}};
-    if (poll(waits.data(), waits.size(), static_cast<int>(std::min<int64_t>(left, 60'000))) <= 0) {
+    if (poll(waits.data(), waits.size(), static_cast<int>(std::min<int64_t>(left, patience))) <=
+        0) {
       continue;
     }
     if (waits[0].revents != 0 && !Drain(running.out.read_end, result.out, nullptr)) {
@@ -184,6 +190,9 @@ absl::StatusOr<CommandResult> RunCommand(Command command) {
   }
   if (exec_failed) {
     return ErrnoStatus(exec_error, absl::StrCat("cannot execute \"", command.argv[0], "\""));
+  }
+  if (!finished && IsCancelled(command)) {
+    return absl::CancelledError(absl::StrCat("\"", command.argv[0], "\" was ended"));
   }
   if (!finished) {
     return absl::DeadlineExceededError(absl::StrCat("\"", command.argv[0], "\" did not end within ",

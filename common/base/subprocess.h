@@ -2,6 +2,7 @@
 // Run a program by argv (never a shell string), with a deadline, and collect what it printed.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,8 @@ struct Command {
   std::vector<std::pair<std::string, std::string>> environment;
   std::string directory;     // working directory; empty keeps ours
   Duration timeout{30'000};  // then SIGKILL to the process group
+  // Set by another thread to end the program with SIGKILL; looked at every 20 ms. May be null.
+  const std::atomic<bool>* cancelled = nullptr;
   // Called on the caller's thread with each chunk of stderr, for progress. May be empty.
   absl::AnyInvocable<void(absl::string_view)> on_stderr;
 };
@@ -31,7 +34,7 @@ struct CommandResult {
 
 // Blocks until the program ended; the program dies with the calling thread (PR_SET_PDEATHSIG), so a
 // killed agent leaves no half-done job running. Errors: NotFound (cannot execute), DeadlineExceeded
-// (killed; its outcome is unknown). A non-zero exit code is not an error here.
+// or Cancelled (killed; its outcome is unknown). A non-zero exit code is not an error here.
 absl::StatusOr<CommandResult> RunCommand(Command command);
 
 // RunCommand, and a non-zero exit code is Internal with the last lines of stderr as detail.

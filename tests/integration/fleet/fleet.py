@@ -109,7 +109,15 @@ class Fleet:
         self.start_controller()
         for node in self.nodes:
             self.start_agent(node)
+        self.wait_until_connected()
         return self
+
+    def wait_until_connected(self, timeout=20):
+        """Waits until every agent that was started has joined and holds its stream."""
+        def connected():
+            nodes = {n["name"]: n["connected"] for n in json.loads(self.cli("node", "list", "-o", "json"))}
+            return all(nodes.get(node) for node in self.agents)
+        self.wait_for(connected, timeout, "every agent to be connected")
 
     def close(self):
         """Ends every process and removes the directory; with PGM_FLEET_KEEP=1 the files stay."""

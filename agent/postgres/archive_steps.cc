@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backfill: a standby marks WAL it received as archived, trusting its primary. If that primary died
+// first, the archive would have a gap; so a new primary pushes what it has once more. What is there
+// already is only compared.
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "agent/postgres/observer.h"
+#include "agent/postgres/sql_facts.h"
+#include "agent/postgres/step_run.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+
+namespace pgmahout::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Duration kPushTimeout{60'000};
+constexpr Duration kSqlTimeout{5'000};
+
+// Whole segments of earlier timelines that lie before the fork, and histories.
+bool BelongsToThePast(const std::string& name, uint64_t bytes, uint32_t timeline, Lsn fork) {
+  uint32_t its_timeline = 0;
+  if (name.size() < 8 || !absl::SimpleHexAtoi(name.substr(0, 8), &its_timeline)) {
+    return false;
+  }
+  if (absl::EndsWith(name, ".history")) {
+    return its_timeline <= timeline;
+  }
+  uint32_t log = 0;
+  uint32_t segment = 0;
+  if (name.size() != 24 || !absl::SimpleHexAtoi(name.substr(8, 8), &log) ||
+      !absl::SimpleHexAtoi(name.substr(16, 8), &segment)) {
+    return false;
+  }
+  const uint64_t end = (uint64_t{log} << 32) + (uint64_t{segment} + 1) * bytes;
+  return its_timeline < timeline && end <= fork.value;
+}
+
+}  // namespace
+
+absl::Status BackfillArchive(const StepRun& run) {
+  const std::string directory = run.DataDirectory();
+  const BootTime deadline = SystemClock().Now() + kSqlTimeout;
+  PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  PGM_ASSIGN_OR_RETURN(const SqlFacts facts, AskFacts(session, directory, deadline));
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory + "/pg_wal", error)) {
+    if (entry.is_regular_file(error) &&
+        BelongsToThePast(entry.path().filename().string(), entry.file_size(error), facts.timeline,
+                         facts.fork_lsn)) {
+      paths.push_back(entry.path().string());
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  for (const std::string& path : paths) {
+    run.progress(absl::StrCat("archive ", fs::path(path).filename().string()));
+    PGM_RETURN_IF_ERROR(
+        RunCommandOrFail(run.NewCommand({run.layout.config().wal_program, "archive-push",
+                                         "--directory", run.desired.spec.archive_directory, path},
+                                        kPushTimeout))
+            .status());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Layout: where things of one server lie below data_root, and how its tools are found.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "agent/core/memory.h"
+#include "agent/postgres/instance.h"
+#include "common/base/error.h"
+
+namespace pgmahout::agent {
+
+class Layout {
+ public:
+  explicit Layout(InstanceConfig config) : config_(std::move(config)) {}
+
+  const InstanceConfig& config() const { return config_; }
+
+  // Number 0 is no directory at all: nothing was made yet.
+  std::string DataDirectory(uint64_t number) const {
+    return absl::StrCat(config_.data_root, "/pgdata.", number);
+  }
+
+  // Where a directory is made, before it gets its name.
+  std::string PartialDirectory(uint64_t number) const { return DataDirectory(number) + ".partial"; }
+
+  // In a data directory: pg_rewind is at work, and the directory is of no use until it is done.
+  static std::string RewindMark(const std::string& data_directory) {
+    return data_directory + "/pgmahout.rewinding";
+  }
+
+  static std::string ConfigFile(const std::string& data_directory) {
+    return data_directory + "/pgmahout.conf";
+  }
+
+  static std::string HbaFile(const std::string& data_directory) {
+    return data_directory + "/pg_hba.conf";
+  }
+
+  static std::string AutoConfFile(const std::string& data_directory) {
+    return data_directory + "/postgresql.auto.conf";
+  }
+
+  static std::string StandbySignal(const std::string& data_directory) {
+    return data_directory + "/standby.signal";
+  }
+
+  std::string SocketDirectory() const { return config_.data_root + "/run"; }
+
+  std::string LogDirectory() const { return config_.data_root + "/log"; }
+
+  std::string PostmasterLog() const { return LogDirectory() + "/postmaster.log"; }
+
+  std::string TlsDirectory() const { return config_.data_root + "/tls"; }
+
+  std::string PasswordFile() const { return config_.data_root + "/replication.pass"; }
+
+  std::string DivergedDirectory(uint64_t epoch) const {
+    return absl::StrCat(config_.data_root, "/diverged/epoch-", epoch);
+  }
+
+  // The directory with the programs of a major version; FailedPrecondition if the agent knows none.
+  absl::StatusOr<std::string> BinDirectory(uint32_t major) const {
+    const auto found = config_.bin_directories.find(major);
+    if (found == config_.bin_directories.end()) {
+      return WithHint(absl::FailedPreconditionError(
+                          absl::StrCat("no programs of PostgreSQL ", major, " are configured")),
+                      "Install that version, or name its bin directory in agent.yaml: "
+                      "postgres.binDirs.");
+    }
+    return found->second;
+  }
+
+ private:
+  InstanceConfig config_;
+};
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/postgres/observer.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "agent/core/config_file.h"
+#include "agent/postgres/process_control.h"
+#include "agent/postgres/sql_facts.h"
+#include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+#include "common/base/subprocess.h"
+
+namespace pgmahout::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Duration kSlowPeriod{10'000};
+constexpr Duration kControlDataTimeout{5'000};
+
+bool Exists(const std::string& path) {
+  struct stat info {};
+
+  return stat(path.c_str(), &info) == 0;
+}
+
+std::string TextOf(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadFile(path);
+  return text.ok() ? *std::move(text) : std::string();
+}
+
+// pg_control begins with the system identifier (catalog/pg_control.h).
+uint64_t SystemIdentifierOf(const std::string& directory) {
+  const std::string control = TextOf(directory + "/global/pg_control");
+  uint64_t identifier = 0;
+  if (control.size() >= sizeof(identifier)) {
+    std::memcpy(&identifier, control.data(), sizeof(identifier));
+  }
+  return identifier;
+}
+
+std::vector<std::string> AutoConfOverrides(const std::string& directory) {
+  std::vector<std::string> found;
+  const std::vector<std::string>& owned = OwnedParameters();
+  for (const auto& line : absl::StrSplit(TextOf(Layout::AutoConfFile(directory)), '\n')) {
+    const std::string name(absl::StripAsciiWhitespace(line.substr(0, line.find('='))));
+    if (std::find(owned.begin(), owned.end(), name) != owned.end()) {
+      found.push_back(name);
+    }
+  }
+  return found;
+}
+
+std::string StampOf(const std::string& path) {
+  struct stat info {};
+
+  if (stat(path.c_str(), &info) != 0) {
+    return "";
+  }
+  return absl::StrCat(path, " ", info.st_ino, " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec);
+}
+
+std::string ValueOf(absl::string_view text, absl::string_view label) {
+  for (const auto& line : absl::StrSplit(text, '\n')) {
+    if (absl::StartsWith(line, label)) {
+      return std::string(absl::StripAsciiWhitespace(line.substr(label.size())));
+    }
+  }
+  return "";
+}
+
+ControlData ParseControlData(const std::string& text) {
+  ControlData control;
+  control.state = ValueOf(text, "Database cluster state:");
+  (void)absl::SimpleAtoi(ValueOf(text, "Database system identifier:"), &control.system_identifier);
+  (void)absl::SimpleAtoi(ValueOf(text, "Latest checkpoint's TimeLineID:"), &control.timeline);
+  control.checkpoint_lsn = ParseLsn(ValueOf(text, "Latest checkpoint location:")).value_or(Lsn{});
+  return control;
+}
+
+uint64_t CountOldDirectories(const std::string& data_root, const std::string& current) {
+  uint64_t count = 0;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(data_root, ignored)) {
+    const std::string path = entry.path().string();
+    const std::string name = entry.path().filename().string();
+    count +=
+        absl::StartsWith(name, "pgdata.") && !absl::EndsWith(name, ".partial") && path != current
+            ? 1
+            : 0;
+  }
+  return count;
+}
+
+uint64_t FreeBytes(const std::string& path) {
+  struct statvfs info {};
+
+  return statvfs(path.c_str(), &info) == 0 ? uint64_t{info.f_bavail} * info.f_frsize : 0;
+}
+
+// What a refusal to connect says about the server (libpq reports the server's own words).
+ServerState StateFromError(const absl::Status& status) {
+  const absl::string_view text = status.message();
+  if (absl::StrContains(text, "shutting down")) {
+    return ServerState::kStopping;
+  }
+  if (absl::IsDeadlineExceeded(status) ||
+      absl::StrContains(text, "Resource temporarily unavailable")) {
+    return ServerState::kHung;
+  }
+  if (absl::StrContains(text, "too many clients") ||
+      absl::StrContains(text, "remaining connection slots")) {
+    return ServerState::kRunning;
+  }
+  return ServerState::kStarting;
+}
+
+}  // namespace
+
+absl::StatusOr<SocketAddress> SocketOf(const std::string& data_directory) {
+  PGM_ASSIGN_OR_RETURN(const std::string text, ReadFile(data_directory + "/postmaster.pid", 4096));
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  uint32_t port = 0;
+  if (lines.size() < 5 || !absl::SimpleAtoi(lines[3], &port) || lines[4].empty()) {
+    return absl::UnavailableError("the server has no socket yet");
+  }
+  return SocketAddress{lines[4], static_cast<uint16_t>(port)};
+}
+
+Observer::Observer(const Layout& layout, const Clock& clock) : layout_(layout), clock_(clock) {}
+
+Observation Observer::Look(const Memory& memory, Duration sql_deadline) {
+  Observation seen;
+  const std::string directory = layout_.DataDirectory(memory.data_number);
+  seen.disk_free_bytes = FreeBytes(layout_.config().data_root);
+  seen.old_directories = CountOldDirectories(layout_.config().data_root, directory);
+  if (memory.data_number == 0 || !Exists(directory + "/PG_VERSION")) {
+    unresponsive_since_.reset();
+    return seen;
+  }
+  LookAtFiles(directory, &seen);
+  LookAtServer(directory, sql_deadline, &seen);
+  return seen;
+}
+
+void Observer::LookAtFiles(const std::string& directory, Observation* seen) {
+  DataDirectory& data = seen->data;
+  data.exists = true;
+  data.complete = !Exists(Layout::RewindMark(directory));
+  data.standby_signal = Exists(Layout::StandbySignal(directory));
+  data.system_identifier = SystemIdentifierOf(directory);
+  data.config = TextOf(Layout::ConfigFile(directory));
+  data.hba = TextOf(Layout::HbaFile(directory));
+  data.auto_conf_overrides = AutoConfOverrides(directory);
+}
+
+void Observer::LookAtServer(const std::string& directory,
+                            Duration sql_deadline,
+                            Observation* seen) {
+  seen->postmaster_alive = FindPostmaster(directory) != 0;
+  if (!seen->postmaster_alive) {
+    unresponsive_since_.reset();
+    seen->orphans = !FindServerProcesses(directory).empty();
+    seen->server = ServerState::kStopped;
+    if (!seen->orphans) {
+      seen->data.control = ReadControl(directory);
+    }
+    return;
+  }
+  absl::StatusOr<SqlFacts> facts = Ask(directory, clock_.Now() + sql_deadline);
+  if (facts.ok()) {
+    unresponsive_since_.reset();
+    seen->server = ServerState::kRunning;
+    seen->sql = *std::move(facts);
+    return;
+  }
+  seen->sql_error = std::string(facts.status().message());
+  seen->server = StateFromError(facts.status());
+  if (seen->server != ServerState::kHung) {
+    unresponsive_since_.reset();
+  } else if (!unresponsive_since_.has_value()) {
+    unresponsive_since_ = clock_.Now();
+  }
+  seen->unresponsive_since = unresponsive_since_;
+}
+
+std::optional<ControlData> Observer::ReadControl(const std::string& directory) {
+  const std::string stamp = StampOf(directory + "/global/pg_control");
+  if (stamp == control_stamp_ && control_.has_value()) {
+    return control_;
+  }
+  const std::string version = TextOf(directory + "/PG_VERSION");
+  uint32_t major = 0;
+  if (!absl::SimpleAtoi(version, &major)) {
+    return std::nullopt;
+  }
+  const absl::StatusOr<std::string> bin = layout_.BinDirectory(major);
+  if (!bin.ok()) {
+    return std::nullopt;
+  }
+  Command command;
+  command.argv = {*bin + "/pg_controldata", "-D", directory};
+  command.environment = {{"LC_ALL", "C"}};
+  command.timeout = kControlDataTimeout;
+  const absl::StatusOr<CommandResult> result = RunCommandOrFail(std::move(command));
+  if (!result.ok()) {
+    return std::nullopt;
+  }
+  control_ = ParseControlData(result->out);
+  control_stamp_ = stamp;
+  return control_;
+}
+
+absl::StatusOr<SqlFacts> Observer::Ask(const std::string& directory, BootTime deadline) {
+  PGM_ASSIGN_OR_RETURN(const SocketAddress socket, SocketOf(directory));
+  PGM_ASSIGN_OR_RETURN(Session session,
+                       Session::Open(socket.directory, socket.port, "postgres", deadline));
+  PGM_ASSIGN_OR_RETURN(SqlFacts facts, AskFacts(session, directory, deadline));
+  PGM_RETURN_IF_ERROR(AskSlowly(session, deadline, &facts));
+  return facts;
+}
+
+// Parsing files and adding up sizes costs more than the rest together.
+absl::Status Observer::AskSlowly(Session& session, BootTime deadline, SqlFacts* facts) {
+  const bool due = clock_.Now() - asked_slowly_ >= kSlowPeriod ||
+                   slow_config_id_ != facts->config_id ||
+                   facts->since_config_load < Duration{1'500};
+  if (due) {
+    PGM_RETURN_IF_ERROR(AskSlowFacts(session, deadline, &slow_));
+    asked_slowly_ = clock_.Now();
+    slow_config_id_ = facts->config_id;
+  }
+  facts->config_errors = slow_.config_errors;
+  facts->hba_errors = slow_.hba_errors;
+  facts->pending_restart = slow_.pending_restart;
+  facts->database_bytes = slow_.database_bytes;
+  return absl::OkStatus();
+}
+
+}  // namespace pgmahout::agent

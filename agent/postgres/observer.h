@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Observer: looks at one server: its files, its processes, and what a fresh connection answers.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "agent/core/observation.h"
+#include "agent/postgres/layout.h"
+#include "agent/postgres/session.h"
+#include "common/base/clock.h"
+
+namespace pgmahout::agent {
+
+// Used by one thread. Remembers only what saves work, and since when a server is silent.
+class Observer {
+ public:
+  Observer(const Layout& layout, const Clock& clock);
+
+  Observation Look(const Memory& memory, Duration sql_deadline);
+
+ private:
+  void LookAtFiles(const std::string& directory, Observation* seen);
+  void LookAtServer(const std::string& directory, Duration sql_deadline, Observation* seen);
+  std::optional<ControlData> ReadControl(const std::string& directory);
+  absl::StatusOr<SqlFacts> Ask(const std::string& directory, BootTime deadline);
+  absl::Status AskSlowly(Session& session, BootTime deadline, SqlFacts* facts);
+
+  const Layout& layout_;
+  const Clock& clock_;
+  std::optional<BootTime> unresponsive_since_;
+  // pg_controldata is a program to start: only when the file has changed.
+  std::string control_stamp_;
+  std::optional<ControlData> control_;
+  // What is asked every few seconds only.
+  BootTime asked_slowly_;
+  std::string slow_config_id_;
+  SqlFacts slow_;
+};
+
+// "host:port" of the Unix socket, from postmaster.pid (its lines 4 and 5).
+struct SocketAddress {
+  std::string directory;
+  uint16_t port = 0;
+};
+
+absl::StatusOr<SocketAddress> SocketOf(const std::string& data_directory);
+
+}  // namespace pgmahout::agent

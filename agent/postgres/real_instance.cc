@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/postgres/real_instance.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/core/config_file.h"
+#include "agent/postgres/layout.h"
+#include "agent/postgres/observer.h"
+#include "agent/postgres/step_run.h"
+#include "common/base/status_macros.h"
+#include "common/pg/quote.h"
+
+namespace pgmahout::agent {
+
+absl::StatusOr<std::string> StepRun::Program(const std::string& name) const {
+  PGM_ASSIGN_OR_RETURN(const std::string bin, layout.BinDirectory(desired.spec.postgres_major));
+  return absl::StrCat(bin, "/", name);
+}
+
+absl::StatusOr<ServerPaths> StepRun::Paths(const std::string& data_directory) const {
+  PGM_ASSIGN_OR_RETURN(const std::string bin, layout.BinDirectory(desired.spec.postgres_major));
+  return ServerPaths{bin, data_directory, layout.PostmasterLog()};
+}
+
+Command StepRun::NewCommand(std::vector<std::string> argv, Duration timeout) const {
+  Command command;
+  command.argv = std::move(argv);
+  command.environment = {{"LC_ALL", "C"}};
+  command.timeout = timeout;
+  command.cancelled = &cancelled;
+  return command;
+}
+
+absl::StatusOr<Session> StepRun::Connect(const std::string& database, BootTime deadline) const {
+  PGM_ASSIGN_OR_RETURN(const SocketAddress socket, SocketOf(DataDirectory()));
+  return Session::Open(socket.directory, socket.port, database, deadline);
+}
+
+std::string StepRun::Conninfo(const Member& member, const std::string& application_name) const {
+  const std::vector<std::pair<std::string, std::string>> words = {
+      {"host", member.address},
+      {"port", absl::StrCat(member.port)},
+      {"user", std::string(kReplicationRole)},
+      {"passfile", layout.PasswordFile()},
+      {"application_name", application_name},
+      {"sslmode", "verify-ca"},
+      {"sslrootcert", layout.TlsDirectory() + "/ca.crt"},
+      {"connect_timeout", "5"},
+      {"tcp_user_timeout", "10000"},  // milliseconds
+  };
+  return absl::StrJoin(words, " ", [](std::string* out, const auto& word) {
+    absl::StrAppend(out, word.first, "=", QuoteConninfoValue(word.second));
+  });
+}
+
+namespace {
+
+class RealInstance : public Instance {
+ public:
+  RealInstance(InstanceConfig config, std::unique_ptr<ProcessControl> control, const Clock& clock)
+      : layout_(std::move(config)), control_(std::move(control)), observer_(layout_, clock) {}
+
+  Observation Observe(const Memory& memory, Duration sql_deadline) override {
+    number_ = memory.data_number;
+    return observer_.Look(memory, sql_deadline);
+  }
+
+  bool WaitForPostmasterEnd(Duration timeout) override {
+    const pid_t pid = FindPostmaster(CurrentDirectory());
+    if (pid == 0) {
+      Pause(timeout);
+      return true;
+    }
+    return WaitForEnd(pid, timeout);
+  }
+
+  absl::Status Run(const Step& step,
+                   const DesiredState& desired,
+                   const std::function<void(const std::string&)>& progress) override {
+    cancelled_ = false;
+    const absl::Status status =
+        Dispatch(StepRun{layout_, *control_, step, desired, cancelled_, progress});
+    return cancelled_ ? absl::CancelledError("the step was ended") : status;
+  }
+
+  absl::Status Kill(Duration timeout) override {
+    return control_->Kill(ServerPaths{"", CurrentDirectory(), ""}, timeout);
+  }
+
+  void CancelStep() override { cancelled_ = true; }
+
+ private:
+  std::string CurrentDirectory() const { return layout_.DataDirectory(number_); }
+
+  // Where no process can be waited for, only time can; not while a server runs.
+  static void Pause(Duration duration) {
+    std::mutex mutex;
+    std::condition_variable never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, duration);
+  }
+
+  absl::Status Dispatch(const StepRun& run) {
+    switch (run.step.kind) {
+      case StepKind::kWait:
+      case StepKind::kRemember:
+        return absl::OkStatus();
+      case StepKind::kKill:
+        return Kill(Duration{10'000});
+      case StepKind::kStopFast:
+        return StopServer(run, run.DataDirectory());
+      case StepKind::kInitialize:
+        return Initialize(run);
+      case StepKind::kConfigure:
+        return Configure(run);
+      case StepKind::kStart:
+        return StartServer(run);
+      case StepKind::kPromote:
+        return Promote(run);
+      case StepKind::kBaseBackup:
+        return BaseBackup(run);
+      case StepKind::kRewind:
+        return Rewind(run);
+      case StepKind::kMarkStandby:
+        return MarkStandby(run);
+      case StepKind::kEnsureRoles:
+        return EnsureRoles(run);
+      case StepKind::kEnsureSlots:
+        return EnsureSlots(run);
+      case StepKind::kCheckpoint:
+        return Checkpoint(run);
+      case StepKind::kBackfillArchive:
+        return BackfillArchive(run);
+      case StepKind::kRemoveOldData:
+        return RemoveOldData(run);
+    }
+    return absl::InternalError("unknown step");
+  }
+
+  const Layout layout_;
+  const std::unique_ptr<ProcessControl> control_;
+  Observer observer_;
+  std::atomic<uint64_t> number_{0};
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace
+
+std::unique_ptr<Instance> MakeRealInstance(InstanceConfig config,
+                                           std::unique_ptr<ProcessControl> control,
+                                           const Clock& clock) {
+  return std::make_unique<RealInstance>(std::move(config), std::move(control), clock);
+}
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finding and ending the processes of one server by what /proc says of them.
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "agent/postgres/process_control.h"
+#include "common/base/durable_file.h"
+
+namespace pgmahout::agent {
+namespace {
+
+constexpr Duration kKillPause{5};
+
+std::string RealPath(const std::string& path) {
+  std::array<char, PATH_MAX> resolved{};
+  return realpath(path.c_str(), resolved.data()) == nullptr ? std::string() : resolved.data();
+}
+
+std::string WorkingDirectoryOf(pid_t pid) {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t length =
+      readlink(absl::StrCat("/proc/", pid, "/cwd").c_str(), target.data(), target.size() - 1);
+  return length < 0 ? std::string() : std::string(target.data(), static_cast<size_t>(length));
+}
+
+// A zombie has no working directory any more, so this is false for it.
+bool WorksIn(pid_t pid, const std::string& real_directory) {
+  return !real_directory.empty() && WorkingDirectoryOf(pid) == real_directory;
+}
+
+class PidFd {
+ public:
+  explicit PidFd(pid_t pid) : fd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {}
+
+  ~PidFd() {
+    if (fd_ >= 0) {
+      close(fd_);
+    }
+  }
+
+  PidFd(const PidFd&) = delete;
+  PidFd& operator=(const PidFd&) = delete;
+
+  // pidfd_open(2): readable when the process has terminated, also for one that is not our child.
+  bool Ended(Duration timeout) const {
+    if (fd_ < 0) {
+      return true;
+    }
+    pollfd wait{fd_, POLLIN, 0};
+    return poll(&wait, 1, static_cast<int>(timeout.count())) > 0;
+  }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
+
+std::vector<pid_t> FindServerProcesses(const std::string& data_directory) {
+  std::vector<pid_t> found;
+  const std::string real = RealPath(data_directory);
+  DIR* proc = opendir("/proc");
+  if (proc == nullptr || real.empty()) {
+    if (proc != nullptr) {
+      closedir(proc);
+    }
+    return found;
+  }
+  while (const dirent* entry = readdir(proc)) {  // NOLINT(concurrency-mt-unsafe): own DIR
+    pid_t pid = 0;
+    if (absl::SimpleAtoi(entry->d_name, &pid) && pid != getpid() && WorksIn(pid, real)) {
+      found.push_back(pid);
+    }
+  }
+  closedir(proc);
+  return found;
+}
+
+pid_t FindPostmaster(const std::string& data_directory) {
+  const absl::StatusOr<std::string> text = ReadFile(data_directory + "/postmaster.pid", 4096);
+  if (!text.ok()) {
+    return 0;
+  }
+  const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
+  pid_t pid = 0;
+  if (!absl::SimpleAtoi(lines.front(), &pid) || pid <= 0) {
+    return 0;
+  }
+  return WorksIn(pid, RealPath(data_directory)) ? pid : 0;
+}
+
+absl::Status KillServerProcesses(const std::string& data_directory, Duration timeout) {
+  const BootTime deadline = SystemClock().Now() + timeout;
+  while (true) {
+    const std::vector<pid_t> left = FindServerProcesses(data_directory);
+    if (left.empty()) {
+      return absl::OkStatus();
+    }
+    for (const pid_t pid : left) {
+      kill(pid, SIGKILL);
+    }
+    if (SystemClock().Now() >= deadline) {
+      return absl::DeadlineExceededError(absl::StrCat("processes ", absl::StrJoin(left, ", "),
+                                                      " of \"", data_directory,
+                                                      "\" are still there after SIGKILL"));
+    }
+    WaitForEnd(left.front(), kKillPause);
+  }
+}
+
+bool WaitForEnd(pid_t pid, Duration timeout) {
+  return PidFd(pid).Ended(timeout);
+}
+
+}  // namespace pgmahout::agent

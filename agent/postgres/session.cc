@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/postgres/session.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+
+namespace pgmahout::agent {
+namespace {
+
+struct Clear {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+
+using Result = std::unique_ptr<PGresult, Clear>;
+
+// libpq may use another socket after each step, so it is asked each time.
+bool WaitFor(PGconn* connection, short events, BootTime deadline) {
+  const int64_t left = (deadline - SystemClock().Now()).count();
+  if (left <= 0) {
+    return false;
+  }
+  pollfd wait{PQsocket(connection), events, 0};
+  return poll(&wait, 1, static_cast<int>(std::min<int64_t>(left, 60'000))) > 0;
+}
+
+std::string MessageOf(const char* text) {
+  return std::string(absl::StripAsciiWhitespace(text == nullptr ? "" : text));
+}
+
+absl::Status TooLate(absl::string_view what) {
+  return absl::DeadlineExceededError(absl::StrCat("PostgreSQL did not answer in time: ", what));
+}
+
+Rows RowsOf(const PGresult* result) {
+  Rows rows;
+  for (int row = 0; row < PQntuples(result); ++row) {
+    Row& values = rows.emplace_back();
+    for (int column = 0; column < PQnfields(result); ++column) {
+      values.emplace_back(PQgetvalue(result, row, column),
+                          static_cast<size_t>(PQgetlength(result, row, column)));
+    }
+  }
+  return rows;
+}
+
+absl::Status FailureOf(const PGresult* result) {
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const char* detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+  return WithInfo(
+      absl::InvalidArgumentError(primary == nullptr ? MessageOf(PQresultErrorMessage(result))
+                                                    : std::string(primary)),
+      ErrorInfo{state == nullptr ? "" : state, detail == nullptr ? "" : detail, ""});
+}
+
+}  // namespace
+
+absl::StatusOr<Session> Session::Open(const std::string& socket_directory,
+                                      uint16_t port,
+                                      const std::string& database,
+                                      BootTime deadline) {
+  const std::string port_text = absl::StrCat(port);
+  const std::array<const char*, 7> names = {"host",    "port", "dbname", "user", "application_name",
+                                            "options", nullptr};
+  const std::array<const char*, 7> values = {
+      socket_directory.c_str(), port_text.c_str(),           database.c_str(), "postgres",
+      "pgmahout-agent",         "-c search_path=pg_catalog", nullptr};
+  Session session(PQconnectStartParams(names.data(), values.data(), 0));
+  PGconn* connection = session.connection_.get();
+  if (connection == nullptr) {
+    return absl::ResourceExhaustedError("out of memory for a connection");
+  }
+  while (PQstatus(connection) != CONNECTION_BAD) {
+    const PostgresPollingStatusType step = PQconnectPoll(connection);
+    if (step == PGRES_POLLING_OK) {
+      PQsetnonblocking(connection, 1);
+      return session;
+    }
+    if (step == PGRES_POLLING_FAILED) {
+      break;
+    }
+    if (!WaitFor(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
+      return TooLate("connecting");
+    }
+  }
+  return absl::UnavailableError(MessageOf(PQerrorMessage(connection)));
+}
+
+absl::StatusOr<Rows> Session::Query(const std::string& sql, BootTime deadline) {
+  PGconn* connection = connection_.get();
+  if (PQsendQuery(connection, sql.c_str()) == 0) {
+    return absl::UnavailableError(MessageOf(PQerrorMessage(connection)));
+  }
+  while (PQflush(connection) == 1) {
+    if (!WaitFor(connection, POLLIN | POLLOUT, deadline)) {
+      return TooLate("sending a statement");
+    }
+  }
+  Rows rows;
+  absl::Status failure;
+  while (true) {
+    while (PQisBusy(connection) == 1) {
+      if (!WaitFor(connection, POLLIN, deadline)) {
+        return TooLate("a statement");
+      }
+      if (PQconsumeInput(connection) == 0) {
+        return absl::UnavailableError(MessageOf(PQerrorMessage(connection)));
+      }
+    }
+    const Result result(PQgetResult(connection));
+    if (result == nullptr) {
+      break;
+    }
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_TUPLES_OK) {
+      rows = RowsOf(result.get());
+    } else if (status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY && failure.ok()) {
+      failure = FailureOf(result.get());
+    }
+  }
+  PGM_RETURN_IF_ERROR(failure);
+  return rows;
+}
+
+}  // namespace pgmahout::agent

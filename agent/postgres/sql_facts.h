@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a fresh connection is asked. Works on PostgreSQL 14 to 17.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/core/observation.h"
+#include "agent/postgres/session.h"
+
+namespace pgmahout::agent {
+
+// All but what AskSlowFacts fills in. Costs a few milliseconds.
+absl::StatusOr<SqlFacts> AskFacts(Session& session,
+                                  const std::string& data_directory,
+                                  BootTime deadline);
+
+// config_errors, hba_errors, pending_restart, database_bytes.
+absl::Status AskSlowFacts(Session& session, BootTime deadline, SqlFacts* facts);
+
+}  // namespace pgmahout::agent

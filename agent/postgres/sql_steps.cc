@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps that are SQL on the running server.
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "agent/core/config_file.h"
+#include "agent/postgres/step_run.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+#include "common/pg/quote.h"
+
+namespace pgmahout::agent {
+namespace {
+
+constexpr Duration kPromoteTimeout{60'000};
+constexpr Duration kCheckpointTimeout{60'000};
+constexpr Duration kSlotsTimeout{10'000};
+constexpr Duration kRolesTimeout{60'000};
+
+// Before anything with a password in it: nothing of this session may reach the log. And it does not
+// wait for standbys: roles are made before the first one exists.
+constexpr char kQuietSession[] =
+    "SET log_statement = 'none'; SET log_min_duration_statement = -1; "
+    "SET log_min_error_statement = 'panic'; SET log_min_duration_sample = -1; "
+    "SET synchronous_commit = 'local'";
+
+// One session of EnsureRoles, on one database.
+class RoleSession {
+ public:
+  static absl::StatusOr<RoleSession> Open(const StepRun& run, const std::string& database) {
+    const BootTime deadline = SystemClock().Now() + kRolesTimeout;
+    PGM_ASSIGN_OR_RETURN(Session session, run.Connect(database, deadline));
+    PGM_RETURN_IF_ERROR(session.Query(kQuietSession, deadline).status());
+    return RoleSession(std::move(session), deadline);
+  }
+
+  absl::Status Do(const std::string& sql) { return session_.Query(sql, deadline_).status(); }
+
+  absl::StatusOr<bool> Finds(const std::string& sql) {
+    PGM_ASSIGN_OR_RETURN(const Rows rows, session_.Query(sql, deadline_));
+    return !rows.empty();
+  }
+
+ private:
+  RoleSession(Session session, BootTime deadline)
+      : session_(std::move(session)), deadline_(deadline) {}
+
+  Session session_;
+  BootTime deadline_;
+};
+
+absl::Status EnsureRole(RoleSession& session,
+                        const std::string& name,
+                        const std::string& attributes) {
+  PGM_ASSIGN_OR_RETURN(const bool exists, session.Finds("SELECT 1 FROM pg_roles WHERE rolname = " +
+                                                        QuoteLiteral(name)));
+  return session.Do(absl::StrCat(exists ? "ALTER ROLE " : "CREATE ROLE ", QuoteIdentifier(name),
+                                 " WITH ", attributes));
+}
+
+// PostgreSQL docs, pg_rewind, "Notes": what a role that is no superuser needs.
+absl::Status EnsureReplicationRole(RoleSession& session, const std::string& password) {
+  PGM_RETURN_IF_ERROR(EnsureRole(session, std::string(kReplicationRole),
+                                 "LOGIN REPLICATION PASSWORD " + QuoteLiteral(password)));
+  for (const char* function :
+       {"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)",
+        "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)"}) {
+    PGM_RETURN_IF_ERROR(session.Do(absl::StrCat("GRANT EXECUTE ON FUNCTION pg_catalog.", function,
+                                                " TO ", QuoteIdentifier(kReplicationRole))));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EnsureSpecRoles(RoleSession& session, const DesiredState& desired) {
+  std::map<std::string, std::string> verifiers;
+  for (const RoleCredential& credential : desired.credentials) {
+    verifiers[credential.role] = credential.verifier;
+  }
+  for (const RoleSpec& role : desired.spec.roles) {
+    std::string attributes = role.login ? "LOGIN" : "NOLOGIN";
+    if (role.login && verifiers.count(role.name) > 0) {
+      // A SCRAM verifier is stored as it is (docs, CREATE ROLE, PASSWORD).
+      absl::StrAppend(&attributes, " PASSWORD ", QuoteLiteral(verifiers.at(role.name)));
+    }
+    PGM_RETURN_IF_ERROR(EnsureRole(session, role.name, attributes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EnsureDatabase(RoleSession& session, const DatabaseSpec& database) {
+  PGM_ASSIGN_OR_RETURN(
+      const bool exists,
+      session.Finds("SELECT 1 FROM pg_database WHERE datname = " + QuoteLiteral(database.name)));
+  const std::string owner =
+      database.owner.empty() ? "" : absl::StrCat(" OWNER ", QuoteIdentifier(database.owner));
+  if (!exists) {
+    return session.Do(absl::StrCat("CREATE DATABASE ", QuoteIdentifier(database.name), owner));
+  }
+  if (owner.empty()) {
+    return absl::OkStatus();
+  }
+  return session.Do(absl::StrCat("ALTER DATABASE ", QuoteIdentifier(database.name), " OWNER TO ",
+                                 QuoteIdentifier(database.owner)));
+}
+
+// What a role may do with the tables of the database's owner, those to come included.
+absl::Status GrantAccess(RoleSession& session,
+                         const std::string& owner,
+                         const std::string& role,
+                         const std::string& preset) {
+  const bool writes = preset == "readwrite";
+  const std::string to = " TO " + QuoteIdentifier(role);
+  const std::string tables = writes ? "SELECT, INSERT, UPDATE, DELETE" : "SELECT";
+  const std::string sequences = writes ? "USAGE, SELECT" : "SELECT";
+  PGM_RETURN_IF_ERROR(session.Do("GRANT USAGE ON SCHEMA public" + to));
+  PGM_RETURN_IF_ERROR(
+      session.Do(absl::StrCat("GRANT ", tables, " ON ALL TABLES IN SCHEMA public", to)));
+  PGM_RETURN_IF_ERROR(
+      session.Do(absl::StrCat("GRANT ", sequences, " ON ALL SEQUENCES IN SCHEMA public", to)));
+  if (owner.empty()) {
+    return absl::OkStatus();
+  }
+  const std::string defaults = absl::StrCat("ALTER DEFAULT PRIVILEGES FOR ROLE ",
+                                            QuoteIdentifier(owner), " IN SCHEMA public GRANT ");
+  PGM_RETURN_IF_ERROR(session.Do(absl::StrCat(defaults, tables, " ON TABLES", to)));
+  return session.Do(absl::StrCat(defaults, sequences, " ON SEQUENCES", to));
+}
+
+absl::Status EnsureInsideDatabase(const StepRun& run, const DatabaseSpec& database) {
+  PGM_ASSIGN_OR_RETURN(RoleSession session, RoleSession::Open(run, database.name));
+  for (const std::string& extension : database.extensions) {
+    PGM_RETURN_IF_ERROR(session.Do(absl::StrCat("CREATE EXTENSION IF NOT EXISTS ",
+                                                QuoteIdentifier(extension), " SCHEMA public")));
+  }
+  // PostgreSQL 14 still lets everybody create tables in public; from 15 on only the owner may.
+  PGM_RETURN_IF_ERROR(session.Do("REVOKE CREATE ON SCHEMA public FROM PUBLIC"));
+  if (!database.owner.empty()) {
+    PGM_RETURN_IF_ERROR(
+        session.Do("ALTER SCHEMA public OWNER TO " + QuoteIdentifier(database.owner)));
+  }
+  for (const RoleSpec& role : run.desired.spec.roles) {
+    for (const RoleAccess& access : role.access) {
+      if (access.database == database.name) {
+        PGM_RETURN_IF_ERROR(GrantAccess(session, database.owner, role.name, access.preset));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Promote(const StepRun& run) {
+  const BootTime deadline = SystemClock().Now() + kPromoteTimeout;
+  PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  // Not to wait inside: pg_promote() looks only every 100 ms.
+  PGM_RETURN_IF_ERROR(session.Query("SELECT pg_promote(false)", deadline).status());
+  while (!run.cancelled) {
+    PGM_ASSIGN_OR_RETURN(
+        const Rows rows,
+        session.Query("SELECT pg_is_in_recovery() FROM pg_sleep(0.003)", deadline));
+    if (rows.size() == 1 && rows[0][0] == "f") {
+      return absl::OkStatus();
+    }
+    if (SystemClock().Now() >= deadline) {
+      return absl::DeadlineExceededError("the promotion has not ended in time");
+    }
+  }
+  return absl::CancelledError("cancelled");
+}
+
+absl::Status Checkpoint(const StepRun& run) {
+  const BootTime deadline = SystemClock().Now() + kCheckpointTimeout;
+  PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  return session.Query("CHECKPOINT", deadline).status();
+}
+
+absl::Status EnsureSlots(const StepRun& run) {
+  const BootTime deadline = SystemClock().Now() + kSlotsTimeout;
+  PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  for (const std::string& name : run.step.slots.create) {
+    PGM_RETURN_IF_ERROR(session
+                            .Query(absl::StrCat("SELECT pg_create_physical_replication_slot(",
+                                                QuoteLiteral(name), ", true)"),
+                                   deadline)
+                            .status());
+  }
+  for (const SlotAdvance& advance : run.step.slots.advance) {
+    PGM_RETURN_IF_ERROR(
+        session
+            .Query(absl::StrCat("SELECT pg_replication_slot_advance(", QuoteLiteral(advance.name),
+                                ", ", QuoteLiteral(FormatLsn(advance.to)), ")"),
+                   deadline)
+            .status());
+  }
+  for (const std::string& name : run.step.slots.drop) {
+    PGM_RETURN_IF_ERROR(
+        session
+            .Query(absl::StrCat("SELECT pg_drop_replication_slot(", QuoteLiteral(name), ")"),
+                   deadline)
+            .status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EnsureRoles(const StepRun& run) {
+  PGM_ASSIGN_OR_RETURN(RoleSession session, RoleSession::Open(run, "postgres"));
+  PGM_RETURN_IF_ERROR(EnsureReplicationRole(session, run.desired.replication_password));
+  PGM_RETURN_IF_ERROR(EnsureSpecRoles(session, run.desired));
+  for (const DatabaseSpec& database : run.desired.spec.databases) {
+    run.progress("database " + database.name);
+    PGM_RETURN_IF_ERROR(EnsureDatabase(session, database));
+    PGM_RETURN_IF_ERROR(EnsureInsideDatabase(run, database));
+  }
+  // Last: it says that all of the above is in place.
+  return session.Do(absl::StrCat("COMMENT ON ROLE ", QuoteIdentifier(kReplicationRole), " IS ",
+                                 QuoteLiteral(run.step.roles_id)));
+}
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/systemd/sd_bus_control.h"
+
+#include <signal.h>
+#include <systemd/sd-bus.h>
+
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/error.h"
+#include "common/base/status_macros.h"
+
+namespace pgmahout::agent {
+namespace {
+
+constexpr char kService[] = "org.freedesktop.systemd1";
+constexpr char kPath[] = "/org/freedesktop/systemd1";
+constexpr char kManager[] = "org.freedesktop.systemd1.Manager";
+// postgresql@.service waits for the server to answer (pg_ctlcluster): at least two seconds.
+constexpr Duration kStartTimeout{60'000};
+
+struct Unref {
+  void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
+
+  void operator()(sd_bus_message* message) const { sd_bus_message_unref(message); }
+
+  void operator()(sd_bus_slot* slot) const { sd_bus_slot_unref(slot); }
+};
+
+using Bus = std::unique_ptr<sd_bus, Unref>;
+using Message = std::unique_ptr<sd_bus_message, Unref>;
+using MatchSlot = std::unique_ptr<sd_bus_slot, Unref>;
+
+class BusError {
+ public:
+  ~BusError() { sd_bus_error_free(&error_); }
+
+  sd_bus_error* get() { return &error_; }
+
+  absl::Status ToStatus(int result, absl::string_view what) const {
+    const absl::string_view name = error_.name == nullptr ? "" : error_.name;
+    const std::string message =
+        error_.message == nullptr ? ErrnoStatus(-result, what).ToString() : error_.message;
+    if (name == "org.freedesktop.systemd1.NoSuchUnit") {
+      return absl::NotFoundError(absl::StrCat(what, ": ", message));
+    }
+    if (name == "org.freedesktop.DBus.Error.AccessDenied" ||
+        name == "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired") {
+      return WithHint(absl::PermissionDeniedError(absl::StrCat(what, ": ", message)),
+                      "A polkit rule must allow the agent's user to manage this unit.");
+    }
+    return absl::UnavailableError(absl::StrCat(what, ": ", message));
+  }
+
+ private:
+  sd_bus_error error_ = SD_BUS_ERROR_NULL;
+};
+
+// What JobRemoved said of the job that is waited for.
+struct JobEnd {
+  std::string job;
+  std::string result;  // empty: not yet
+};
+
+int OnJobRemoved(sd_bus_message* message, void* user_data, sd_bus_error* /*error*/) {
+  auto* end = static_cast<JobEnd*>(user_data);
+  uint32_t id = 0;
+  const char* job = nullptr;
+  const char* unit = nullptr;
+  const char* result = nullptr;
+  if (sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0 &&
+      (end->job.empty() || end->job == job)) {
+    // Signals of a job may come before the call that made it returns: both are remembered.
+    end->job = job;
+    end->result = result;
+  }
+  return 0;
+}
+
+class SdBusControl : public ProcessControl {
+ public:
+  SdBusControl(std::string unit, BusOpener open_bus)
+      : unit_(std::move(unit)), open_bus_(std::move(open_bus)) {}
+
+  absl::Status Start(const ServerPaths& /*paths*/) override {
+    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
+    BusError error;
+    int result = sd_bus_call_method(bus.get(), kService, kPath, kManager, "Subscribe", error.get(),
+                                    nullptr, "");
+    if (result < 0) {
+      return error.ToStatus(result, "cannot subscribe to systemd");
+    }
+    JobEnd end;
+    sd_bus_slot* raw_slot = nullptr;
+    // Before the call: the job may be over before it returns.
+    result = sd_bus_match_signal(bus.get(), &raw_slot, kService, kPath, kManager, "JobRemoved",
+                                 OnJobRemoved, &end);
+    const MatchSlot slot(raw_slot);
+    if (result < 0) {
+      return ErrnoStatus(-result, "cannot listen to systemd");
+    }
+    PGM_ASSIGN_OR_RETURN(const std::string job, Call(bus.get(), "StartUnit"));
+    return WaitForJob(bus.get(), job, end);
+  }
+
+  absl::Status RequestStop(const ServerPaths& /*paths*/) override {
+    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
+    return Call(bus.get(), "StopUnit").status();
+  }
+
+  absl::Status Kill(const ServerPaths& paths, Duration timeout) override {
+    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
+    BusError error;
+    const int result =
+        sd_bus_call_method(bus.get(), kService, kPath, kManager, "KillUnit", error.get(), nullptr,
+                           "ssi", unit_.c_str(), "all", int32_t{SIGKILL});
+    if (result < 0 && !sd_bus_error_has_name(error.get(), "org.freedesktop.systemd1.NoSuchUnit") &&
+        !sd_bus_error_has_name(error.get(), "org.freedesktop.systemd1.NoSuchProcess")) {
+      return error.ToStatus(result, absl::StrCat("cannot kill unit ", unit_));
+    }
+    const BootTime deadline = SystemClock().Now() + timeout;
+    while (true) {
+      const std::vector<pid_t> left = FindServerProcesses(paths.data_directory);
+      if (left.empty()) {
+        return absl::OkStatus();
+      }
+      if (SystemClock().Now() >= deadline) {
+        return absl::DeadlineExceededError(
+            absl::StrCat("unit ", unit_, " still has processes after SIGKILL"));
+      }
+      WaitForEnd(left.front(), Duration{20});
+    }
+  }
+
+ private:
+  absl::StatusOr<Bus> Open() {
+    const std::lock_guard lock(mutex_);
+    sd_bus* bus = nullptr;
+    const int result = open_bus_(&bus);
+    if (result < 0) {
+      return WithHint(ErrnoStatus(-result, "cannot reach systemd on D-Bus"),
+                      "Where there is no systemd, use postgres.control: direct in agent.yaml.");
+    }
+    return Bus(bus);
+  }
+
+  // StartUnit and StopUnit look alike: unit and mode in, job path out.
+  absl::StatusOr<std::string> Call(sd_bus* bus, const char* method) const {
+    BusError error;
+    sd_bus_message* raw = nullptr;
+    const int result = sd_bus_call_method(bus, kService, kPath, kManager, method, error.get(), &raw,
+                                          "ss", unit_.c_str(), "replace");
+    const Message reply(raw);
+    if (result < 0) {
+      return error.ToStatus(result, absl::StrCat(method, " ", unit_, " failed"));
+    }
+    const char* job = nullptr;
+    if (sd_bus_message_read(reply.get(), "o", &job) < 0) {
+      return absl::InternalError("systemd's answer has no job");
+    }
+    return std::string(job);
+  }
+
+  absl::Status WaitForJob(sd_bus* bus, const std::string& job, JobEnd& end) const {
+    if (end.job != job) {
+      end = JobEnd{job, ""};
+    }
+    const BootTime deadline = SystemClock().Now() + kStartTimeout;
+    while (end.result.empty()) {
+      const int processed = sd_bus_process(bus, nullptr);
+      if (processed < 0) {
+        return ErrnoStatus(-processed, "lost the connection to systemd");
+      }
+      if (processed > 0) {
+        continue;
+      }
+      const int64_t left = (deadline - SystemClock().Now()).count();
+      if (left <= 0) {
+        return absl::DeadlineExceededError(absl::StrCat("unit ", unit_, " did not start in time"));
+      }
+      sd_bus_wait(bus, static_cast<uint64_t>(left) * 1000);
+    }
+    if (end.result == "done") {
+      return absl::OkStatus();
+    }
+    return WithHint(absl::FailedPreconditionError(
+                        absl::StrCat("unit ", unit_, " did not start: job ", end.result)),
+                    absl::StrCat("See journalctl -u ", unit_, "."));
+  }
+
+  const std::string unit_;
+  std::mutex mutex_;
+  BusOpener open_bus_;
+};
+
+}  // namespace
+
+std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit, BusOpener open_bus) {
+  return std::make_unique<SdBusControl>(unit, std::move(open_bus));
+}
+
+std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit) {
+  return MakeSystemdControl(unit, [](sd_bus** bus) { return sd_bus_open_system(bus); });
+}
+
+}  // namespace pgmahout::agent
