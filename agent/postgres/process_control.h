@@ -38,7 +38,8 @@ class ProcessControl {
 };
 
 // All processes of this user that work in `data_directory`: the postmaster and its children change
-// into it and stay there. Zombies are left out: they hold nothing any more.
+// into it and stay there. Left out are zombies, which hold nothing any more, and what a tool that
+// this agent runs has started there.
 std::vector<pid_t> FindServerProcesses(const std::string& data_directory);
 
 // The live postmaster of `data_directory`: named by postmaster.pid and working there. 0: none.

@@ -42,6 +42,35 @@ bool WorksIn(pid_t pid, const std::string& real_directory) {
   return !real_directory.empty() && WorkingDirectoryOf(pid) == real_directory;
 }
 
+struct ProcessStat {
+  pid_t parent = 0;
+  pid_t group = 0;
+};
+
+// proc(5): "pid (comm) state ppid pgrp ..."; comm may hold anything, also parentheses.
+ProcessStat StatOf(pid_t pid) {
+  ProcessStat stat;
+  const absl::StatusOr<std::string> text = ReadFile(absl::StrCat("/proc/", pid, "/stat"), 4096);
+  const size_t end = text.ok() ? text->rfind(')') : std::string::npos;
+  if (end == std::string::npos) {
+    return stat;
+  }
+  const std::vector<std::string> fields =
+      absl::StrSplit(text->substr(end + 1), ' ', absl::SkipEmpty());
+  if (fields.size() < 3 || !absl::SimpleAtoi(fields[1], &stat.parent) ||
+      !absl::SimpleAtoi(fields[2], &stat.group)) {
+    return ProcessStat{};
+  }
+  return stat;
+}
+
+// pg_rewind runs "postgres --single" on a crashed server: a grandchild of ours, in the process
+// group of our child. PostgreSQL's own children are each in a group of their own.
+bool BelongsToOurTool(pid_t pid) {
+  const pid_t group = StatOf(pid).group;
+  return group != 0 && group != pid && StatOf(group).parent == getpid();
+}
+
 class PidFd {
  public:
   explicit PidFd(pid_t pid) : fd_(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) {}
@@ -82,7 +111,8 @@ std::vector<pid_t> FindServerProcesses(const std::string& data_directory) {
   }
   while (const dirent* entry = readdir(proc)) {  // NOLINT(concurrency-mt-unsafe): own DIR
     pid_t pid = 0;
-    if (absl::SimpleAtoi(entry->d_name, &pid) && pid != getpid() && WorksIn(pid, real)) {
+    if (absl::SimpleAtoi(entry->d_name, &pid) && pid != getpid() && WorksIn(pid, real) &&
+        !BelongsToOurTool(pid)) {
       found.push_back(pid);
     }
   }

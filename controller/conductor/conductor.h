@@ -84,6 +84,8 @@ class Conductor : public AgentListener {
 
   Counters& counters() { return counters_; }
 
+  const Counters& counters() const { return counters_; }
+
   BootTime Now() const { return clock_.Now(); }
 
  private:

@@ -231,6 +231,12 @@ void BecomeHealthy(const Turn& turn, absl::string_view rule) {
 const std::vector<Rule>& LifeRules() {
   static const std::vector<Rule> rules = {
       {"bootstrap-done", BootstrapIsDone, EndBootstrap},
+  };
+  return rules;
+}
+
+const std::vector<Rule>& HealthRules() {
+  static const std::vector<Rule> rules = {
       {"first-time-healthy", FirstTimeHealthy, BecomeHealthy},
   };
   return rules;
@@ -249,7 +255,8 @@ absl::string_view ApplyFirst(const std::vector<Rule>& rules, const Turn& turn) {
 
 // Safety first: who may write, then who must confirm, then names.
 absl::string_view ApplyOnce(const Turn& turn) {
-  for (const auto* rules : {&LifeRules(), &FailoverRules(), &QuorumRules(), &NamesRules()}) {
+  for (const auto* rules :
+       {&LifeRules(), &FailoverRules(), &QuorumRules(), &NamesRules(), &HealthRules()}) {
     if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
       return name;
     }

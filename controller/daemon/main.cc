@@ -19,6 +19,7 @@
 #include "controller/api/admin_service.h"
 #include "controller/api/agent_service.h"
 #include "controller/api/http.h"
+#include "controller/api/http_snapshot.h"
 #include "controller/daemon/admin_files.h"
 #include "controller/daemon/config.h"
 #include "controller/dns/rfc2136_publisher.h"
@@ -113,6 +114,7 @@ absl::Status Run(const std::string& config_file) {
   std::unique_ptr<ControllerHttp> http;
   if (!config.http_listen.empty()) {
     PGM_ASSIGN_OR_RETURN(http, ControllerHttp::Start(config.http_listen));
+    http->Update(SnapshotOf(conductor, store->incarnation()));
     loop.Every(kHttpPeriod, [&http, &conductor, &store] {
       http->Update(SnapshotOf(conductor, store->incarnation()));
     });

@@ -30,6 +30,7 @@ class ClusterCase(unittest.TestCase):
     nodes = ("db1", "db2", "db3")
     changes = ()
     fleet = None
+    tables = 0
 
     @classmethod
     def setUpClass(cls):
@@ -51,7 +52,7 @@ class ClusterCase(unittest.TestCase):
         return result
 
     def address(self):
-        return dig(self.fleet.bind, NAME, "A")
+        return dig(NAME, "A", self.fleet.bind.address, self.fleet.bind.port)
 
     def assert_nothing_lost(self, client):
         self.assertEqual(client.lost_rows(), [], "acknowledged rows are missing")
@@ -64,7 +65,9 @@ class ClusterCase(unittest.TestCase):
         return report
 
     def start_client(self, rows=20, **options):
-        client = self.fleet.recording_client(**options)
+        ClusterCase.tables += 1  # rows are numbered from 1, so each client has a table of its own
+        client = self.fleet.recording_client(table=f"rows_{ClusterCase.tables}", **options)
+        self.addCleanup(client.stop)
         client.wait_for_rows(rows)
         return client
 

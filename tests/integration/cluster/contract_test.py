@@ -6,7 +6,7 @@ import subprocess
 import sys
 import unittest
 
-from case import ClusterCase, CommandFailed, dig, wait_for
+from case import ClusterCase, CommandFailed, wait_for
 
 STATUS_FIELDS = ["name", "tenant", "phase", "phaseReason", "epoch", "primary", "timeline",
                  "systemIdentifier", "dns", "members"]
@@ -97,7 +97,7 @@ class Contract(ClusterCase):
         self.assertEqual(hba.strip(), "0")
 
     def test_a_changed_record_is_put_back(self):
-        self.assertEqual(dig(self.fleet.bind, "orders-rw.db.example", "A"),
+        self.assertEqual(self.address(),
                          [self.fleet.addresses[self.fleet.cluster_json()["primary"]]])
 
     def test_archive_holds_every_segment_byte_for_byte(self):

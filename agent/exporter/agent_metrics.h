@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// A snapshot as Prometheus metrics: postgres_exporter's names where it has them, pgmahout_* else.
+#pragma once
+
+#include <string>
+
+#include "agent/daemon/snapshot.h"
+#include "common/base/clock.h"
+#include "common/http/metrics.h"
+
+namespace pgmahout::agent {
+
+Metrics MetricsOf(const std::string& node, const Snapshot& snapshot, BootTime now);
+
+}  // namespace pgmahout::agent
