@@ -140,6 +140,7 @@ class Quickstart:
             self.steps.command(f"pgmahout token create --node {node} > token-{node}")
             agent = self.fleet.start_agent(node)
             self.steps.command(f"pgmahout-agent --config {agent.config_file} --token-file token-{node}")
+        self.fleet.wait_until_connected()
 
     def create_cluster(self):
         self.steps.step(f"The cluster orders: PostgreSQL {self.fleet.major} on three nodes, from examples/orders.yaml "
