@@ -237,8 +237,8 @@ void Daemon::Decide() {
     return;
   }
   Step step = Next(MakeWorld());
-  if (step.kind != failed_kind_) {
-    step_error_.clear();  // what failed is no longer wanted
+  if (step.kind == StepKind::kWait) {
+    ForgetFailure();  // what failed is no longer wanted
   }
   const bool changed = step.kind != last_step_.kind || step.reason != last_step_.reason;
   last_step_ = step;
@@ -334,16 +334,19 @@ void Daemon::StepEnded(const Step& step, const absl::Status& status) {
     memory.checkpointed_epoch = std::max(memory.checkpointed_epoch, step.memory.checkpointed_epoch);
     result = Remember(memory);
   }
-  if (result.ok()) {
-    failed_kind_ = StepKind::kWait;
-    backoff_ = Duration{0};
-    step_error_.clear();
-    return;
-  }
   if (absl::IsCancelled(result)) {
     return;
   }
+  if (result.ok()) {
+    if (step.kind == failed_kind_) {
+      ForgetFailure();
+    }
+    return;
+  }
   ++steps_failed_;
+  if (step.kind != failed_kind_) {
+    ForgetFailure();
+  }
   failed_kind_ = step.kind;
   backoff_ = std::clamp(backoff_ * 2, kBackoffMin, kBackoffMax);
   retry_at_ = clock_.Now() + backoff_;
@@ -351,6 +354,12 @@ void Daemon::StepEnded(const Step& step, const absl::Status& status) {
   step_error_ = absl::StrCat(result.message(), detail.empty() ? "" : ": ", detail);
   LogError(absl::StrCat("step ", NameOf(step.kind), " failed"),
            {{"error", step_error_}, {"retry_in_ms", absl::StrCat(backoff_.count())}});
+}
+
+void Daemon::ForgetFailure() {
+  failed_kind_ = StepKind::kWait;
+  backoff_ = Duration{0};
+  step_error_.clear();
 }
 
 // ---- Reporting ----

@@ -49,6 +49,7 @@ class Daemon {
   void BeginFencing(const Step& step);
   absl::Status Remember(const Memory& memory);
   void StepEnded(const Step& step, const absl::Status& status);
+  void ForgetFailure();
   // Sends a report if there is news, or if a heartbeat is due.
   void Tell(bool heartbeat_is_due);
   void WatchPostmaster();

@@ -8,11 +8,14 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <mutex>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "agent/postgres/process_control.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
@@ -24,15 +27,49 @@ namespace {
 // A postmaster that cannot run says so within that time; later ends are seen by the watcher.
 constexpr Duration kEarlyEnd{300};
 
-std::string LastLines(const std::string& path, uint64_t from) {
+// What PostgreSQL said since `from`, the decisive lines only.
+std::string Complaints(const std::string& path, uint64_t from) {
   const absl::StatusOr<std::string> text = ReadFile(path);
   if (!text.ok() || text->size() <= from) {
     return "";
   }
-  constexpr size_t kKeep = 1500;
-  const std::string fresh = text->substr(from);
-  return std::string(absl::StripAsciiWhitespace(
-      fresh.size() > kKeep ? fresh.substr(fresh.size() - kKeep) : fresh));
+  std::vector<std::string> kept;
+  for (const auto& line : absl::StrSplit(absl::string_view(*text).substr(from), '\n')) {
+    for (const char* mark : {"FATAL:", "PANIC:", "ERROR:", "could not", "WARNING:", "HINT:"}) {
+      const size_t at = line.find(mark);
+      if (at != absl::string_view::npos && !absl::StrContains(line, "Future log output")) {
+        kept.emplace_back(line.substr(at));
+        break;
+      }
+    }
+  }
+  constexpr size_t kKeep = 4;
+  if (kept.size() > kKeep) {
+    kept.erase(kept.begin(), kept.end() - kKeep);
+  }
+  return absl::StrJoin(kept, "; ");
+}
+
+// Once it has read its configuration the server logs into a file of its own beside ours.
+std::string NewestLog(const std::string& directory) {
+  std::error_code ignored;
+  std::filesystem::path newest;
+  std::filesystem::file_time_type newest_time;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    const auto time = entry.last_write_time(ignored);
+    if (absl::StartsWith(entry.path().filename().string(), "postgresql-") &&
+        (newest.empty() || time > newest_time)) {
+      newest = entry.path();
+      newest_time = time;
+    }
+  }
+  return newest.string();
+}
+
+uint64_t SizeOf(const std::string& path) {
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  return error ? 0 : size;
 }
 
 class DirectControl : public ProcessControl {
@@ -44,7 +81,10 @@ class DirectControl : public ProcessControl {
     if (log < 0) {
       return ErrnoStatus(errno, absl::StrCat("cannot open \"", paths.log_file, "\""));
     }
-    const off_t log_start = lseek(log, 0, SEEK_END);
+    const uint64_t log_start = SizeOf(paths.log_file);
+    const std::string directory = std::filesystem::path(paths.log_file).parent_path().string();
+    const std::string server_log = NewestLog(directory);
+    const uint64_t server_log_start = SizeOf(server_log);
     const pid_t pid = Launch(program, paths.data_directory, log);
     const int fork_error = errno;
     close(log);
@@ -56,11 +96,12 @@ class DirectControl : public ProcessControl {
     if (!WaitForEnd(pid, kEarlyEnd)) {
       return absl::OkStatus();
     }
-    return WithInfo(
-        absl::FailedPreconditionError("PostgreSQL ended right after its start"),
-        ErrorInfo{"start-failed",
-                  LastLines(paths.log_file, static_cast<uint64_t>(std::max<off_t>(log_start, 0))),
-                  absl::StrCat("See \"", paths.log_file, "\".")});
+    const std::string log_now = NewestLog(directory);
+    const std::string said =
+        absl::StrCat(Complaints(paths.log_file, log_start),
+                     Complaints(log_now, log_now == server_log ? server_log_start : 0));
+    return WithInfo(absl::FailedPreconditionError("PostgreSQL ended right after its start"),
+                    ErrorInfo{"start-failed", said, absl::StrCat("See \"", directory, "\".")});
   }
 
   absl::Status RequestStop(const ServerPaths& paths) override {

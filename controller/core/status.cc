@@ -54,7 +54,13 @@ Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
   if (state.durable.planned) {
     return {"SwitchingOver", absl::StrCat("from ", state.durable.primary)};
   }
-  const std::string missing = absl::StrJoin(MissingVotes(state, now), "; ");
+  std::vector<std::string> reasons = MissingVotes(state, now);
+  for (const auto& [node, member] : state.members) {
+    if (member.report.has_value() && !member.report->step_error.empty()) {
+      reasons.push_back(absl::StrCat(node, ": ", member.report->step_error));
+    }
+  }
+  const std::string missing = absl::StrJoin(reasons, "; ");
   if (now - state.stage_since < kNoPrimaryAfter) {
     return {"FailingOver", missing};
   }
