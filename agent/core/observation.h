@@ -35,6 +35,8 @@ struct DataDirectory {
   std::string hba;                     // pg_hba.conf
   // Parameters of ours that postgresql.auto.conf sets too, so that ours are not in force.
   std::vector<std::string> auto_conf_overrides;
+  // The node's certificate is newer than the copy that the server uses.
+  bool certificate_differs = false;
 };
 
 struct Slot {

@@ -13,6 +13,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/wire/convert.h"
 #include "pgmahout/v1/agent.grpc.pb.h"
@@ -64,7 +65,7 @@ class GrpcLink : public Link {
       : loop_(loop),
         clock_(clock),
         config_(std::move(config)),
-        instance_id_(absl::StrCat(absl::Hex(std::random_device{}()), absl::Hex(random_()))) {}
+        instance_id_(absl::StrCat(absl::Hex(RandomSeed()))) {}
 
   void Start(absl::AnyInvocable<void(Received)> on_order,
              absl::AnyInvocable<void(bool)> on_state) override {
@@ -226,7 +227,7 @@ class GrpcLink : public Link {
   EventLoop& loop_;
   const Clock& clock_;
   const LinkConfig config_;
-  std::minstd_rand random_{std::random_device{}()};
+  std::mt19937_64 random_{RandomSeed()};
   const std::string instance_id_;
   absl::AnyInvocable<void(Received)> on_order_;
   absl::AnyInvocable<void(bool)> on_state_;

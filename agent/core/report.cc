@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the controller is told: the vote, and the report.
+#include <algorithm>
+
+#include "agent/core/reconciler.h"
+#include "agent/core/rules.h"
+
+namespace pgmahout::agent {
+
+bool RunsAsPrimary(const Observation& observation) {
+  if (!observation.postmaster_alive) {
+    return false;
+  }
+  // Recovery removes standby.signal before the first write is possible.
+  return observation.sql.has_value() ? !observation.sql->in_recovery
+                                     : !observation.data.standby_signal;
+}
+
+std::optional<Ballot> BallotOf(const World& world) {
+  const Observation& seen = world.observation;
+  if (!world.desired.has_value() || world.desired->assignment != Assignment::kPrepare ||
+      world.desired->epoch != world.memory.epoch || !seen.sql.has_value() ||
+      !seen.sql->in_recovery || !DataIsUsable(seen)) {
+    return std::nullopt;
+  }
+  const SqlFacts& sql = *seen.sql;
+  const std::string detached = RenderConfig(*world.desired, world.context, /*detached=*/true);
+  // On disk too: the vote must outlive a restart of the server.
+  if (seen.data.config != detached || sql.config_id != ConfigIdOf(detached) ||
+      sql.receiver_exists) {
+    return std::nullopt;
+  }
+  // A server that has not asked for WAL since its start may have more in pg_wal than it has
+  // replayed; pg_last_wal_receive_lsn() does not tell then.
+  if (!sql.receive_lsn.valid() && !sql.replayed_all_local) {
+    return std::nullopt;
+  }
+  return Ballot{world.memory.epoch, sql.timeline, std::max(sql.receive_lsn, sql.replay_lsn)};
+}
+
+namespace {
+
+void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
+  report->role = sql.in_recovery ? ServerRole::kStandby : ServerRole::kPrimary;
+  report->timeline = sql.timeline;
+  report->fork_lsn = sql.fork_lsn;
+  report->write_lsn = sql.write_lsn;
+  report->receive_lsn = sql.receive_lsn;
+  report->replay_lsn = sql.replay_lsn;
+  report->replay_lag_milliseconds = sql.replay_lag_milliseconds;
+  report->replay_paused = sql.replay_paused;
+  report->receiver_streaming = sql.receiver_streaming;
+  report->attached = sql.attached;
+  report->server_version = sql.server_version;
+  report->pending_restart = sql.pending_restart;
+  if (!world.desired.has_value()) {
+    return;
+  }
+  for (const Member& member : world.desired->members) {
+    if (!sql.receiver_host.empty() && member.address == sql.receiver_host) {
+      report->receiver_upstream = member.node;
+    }
+  }
+  report->roles_ready = sql.roles_id == RolesIdOf(*world.desired);
+  if (!sql.in_recovery && world.memory.started_epoch == world.memory.epoch) {
+    report->writable_epoch = world.memory.epoch;
+  }
+  // A walsender takes a new setting up within milliseconds; half a second is for a loaded machine.
+  constexpr Duration kSettled{500};
+  const bool in_effect =
+      sql.synchronous_standby_names == RenderSynchronousStandbyNames(world.desired->quorum);
+  if (in_effect && sql.since_config_load >= kSettled) {
+    report->quorum_in_effect = world.desired->quorum;
+  }
+}
+
+}  // namespace
+
+Report ReportOf(const World& world, const std::string& step, const std::string& step_error) {
+  const Observation& seen = world.observation;
+  Report report;
+  report.cluster = world.memory.cluster;
+  report.epoch = world.memory.epoch;
+  report.system_identifier = seen.data.system_identifier;
+  report.server = seen.orphans ? ServerState::kStopping : seen.server;
+  report.data_is_complete = DataIsUsable(seen);
+  report.step = step;
+  report.step_error = step_error;
+  report.disk_free_bytes = seen.disk_free_bytes;
+  report.ballot = BallotOf(world);
+  if (seen.sql.has_value()) {
+    ReportSql(world, *seen.sql, &report);
+  } else if (seen.data.control.has_value() && !seen.postmaster_alive) {
+    report.timeline = seen.data.control->timeline;
+    report.clean_stop = seen.data.control->state == "shut down";
+    report.write_lsn = seen.data.control->checkpoint_lsn;
+  }
+  return report;
+}
+
+}  // namespace pgmahout::agent

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of a node that shall be standby: follow, rejoin, or be copied anew.
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/core/rules.h"
+#include "common/pg/names.h"
+
+namespace pgmahout::agent {
+namespace {
+
+// A standby that has received nothing for so long, although there is a primary, is rebuilt.
+constexpr Duration kRebuildAfter{60'000};
+
+const Member* Upstream(const World& world) {
+  for (const Member& member : world.desired->members) {
+    if (member.node == world.desired->upstream) {
+      return member.address.empty() ? nullptr : &member;
+    }
+  }
+  return nullptr;
+}
+
+Step Rebuild(const World& world, absl::string_view reason) {
+  if (!world.desired->may_rebuild) {
+    return Wait(world, "waits for a confirmed primary to copy from");
+  }
+  Step step = Do(world, StepKind::kBaseBackup, reason);
+  step.upstream = *Upstream(world);
+  step.slot = SlotNameOf(world.context.node);
+  step.memory.data_number += 1;
+  return step;
+}
+
+// pg_rewind once per epoch, else a base backup beside the old directory.
+Step Rejoin(const World& world, absl::string_view reason) {
+  if (!world.desired->may_rebuild) {
+    return Wait(world, "waits for a confirmed primary to rejoin");
+  }
+  if (world.memory.rewind_tried_epoch >= world.memory.epoch) {
+    return Rebuild(world, reason);
+  }
+  Step step = Do(world, StepKind::kRewind, reason);
+  step.upstream = *Upstream(world);
+  step.memory.rewind_tried_epoch = world.memory.epoch;
+  step.remember_first = true;
+  return step;
+}
+
+// A former primary: it may follow as it is only if its WAL ends before the new timeline begins.
+Step RejoinFormerPrimary(const World& world) {
+  const DesiredState& desired = *world.desired;
+  if (desired.upstream_timeline == 0 || !world.observation.data.control.has_value()) {
+    return Wait(world, "waits for a confirmed primary to rejoin");
+  }
+  const ControlData& control = *world.observation.data.control;
+  const bool all_of_it_is_known = control.state == "shut down" &&
+                                  control.timeline < desired.upstream_timeline &&
+                                  control.checkpoint_lsn < desired.fork_lsn;
+  if (all_of_it_is_known) {
+    return Do(world, StepKind::kMarkStandby, "its WAL ends before the new timeline begins");
+  }
+  return Rejoin(world, "its WAL has diverged from the new timeline");
+}
+
+bool HasDiverged(const World& world) {
+  const SqlFacts& sql = *world.observation.sql;
+  const DesiredState& desired = *world.desired;
+  return !sql.receiver_streaming && sql.timeline != 0 && sql.timeline < desired.upstream_timeline &&
+         desired.fork_lsn.valid() && std::max(sql.receive_lsn, sql.replay_lsn) > desired.fork_lsn;
+}
+
+Step CareForStandby(const World& world) {
+  const Observation& seen = world.observation;
+  if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/false)) {
+    return *configure;
+  }
+  if (HasDiverged(world)) {
+    return Rejoin(world, "its WAL has diverged from the new timeline");
+  }
+  if (seen.not_streaming_since.has_value() && world.desired->may_rebuild &&
+      world.now - *seen.not_streaming_since >= kRebuildAfter) {
+    return Rebuild(world, "it has not been able to stream for a minute");
+  }
+  if (Maybe slots = EnsureSlots(world)) {
+    return *slots;
+  }
+  if (seen.sql->receiver_streaming && seen.old_directories > 0) {
+    return Do(world, StepKind::kRemoveOldData, "this copy streams");
+  }
+  return Wait(world, seen.sql->receiver_streaming ? "streaming" : "connecting to the primary");
+}
+
+}  // namespace
+
+Maybe BeStandby(const World& world) {
+  if (!Assigned(world, Assignment::kStandby)) {
+    return std::nullopt;
+  }
+  const Observation& seen = world.observation;
+  if (Upstream(world) == nullptr) {
+    return Wait(world, "the address of the primary is not known yet");
+  }
+  if (seen.postmaster_alive && RunsAsPrimary(seen)) {
+    return Stop(world, "another node is primary", kFenceKillAfter);
+  }
+  if (!seen.postmaster_alive && !DataIsUsable(seen)) {
+    return Rebuild(world, seen.data.exists ? "its data directory is not complete" : "new standby");
+  }
+  if (!seen.postmaster_alive && !seen.data.standby_signal) {
+    return RejoinFormerPrimary(world);
+  }
+  if (seen.sql.has_value()) {
+    return CareForStandby(world);
+  }
+  if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/false)) {
+    return configure;
+  }
+  if (!seen.postmaster_alive) {
+    return Do(world, StepKind::kStart, "standby");
+  }
+  return Wait(world, "the server does not accept connections yet");
+}
+
+}  // namespace pgmahout::agent
