@@ -29,11 +29,12 @@ std::string QueryValue(const std::string& query, const std::string& name);
 
 class HttpServer {
  public:
-  // Runs on the server's own threads, several at once; must not block.
+  // Runs on the server's own threads, several at once; must not block. The body is sent for GET
+  // only. An exception is logged and answered 500.
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
-  // Listens on "host:port" (port 0: a free one). Unavailable names the address that cannot be
-  // used.
+  // Listens on "host:port" (port 0: a free one). InvalidArgument for other text, Unavailable for an
+  // address that cannot be used; both name it.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& listen,
                                                            Handler handler);
 

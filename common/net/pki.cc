@@ -63,9 +63,15 @@ absl::string_view NameOf(IdentityKind kind) {
   return "";
 }
 
+// For PEM that is encrypted. Without it OpenSSL would ask on the terminal, and a request from the
+// network could make a daemon wait for a person.
+int NoPassphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*unused*/) {
+  return -1;
+}
+
 absl::StatusOr<ssl::Key> ReadKey(absl::string_view pem) {
   const ssl::Bio bio = ssl::ReadOnly(pem);
-  ssl::Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
+  ssl::Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, &NoPassphrase, nullptr));
   if (key == nullptr) {
     return ssl::Failed(absl::StatusCode::kInvalidArgument, "cannot read a private key");
   }
@@ -74,7 +80,7 @@ absl::StatusOr<ssl::Key> ReadKey(absl::string_view pem) {
 
 absl::StatusOr<ssl::Certificate> ReadCertificate(absl::string_view pem) {
   const ssl::Bio bio = ssl::ReadOnly(pem);
-  ssl::Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  ssl::Certificate certificate(PEM_read_bio_X509(bio.get(), nullptr, &NoPassphrase, nullptr));
   if (certificate == nullptr) {
     return ssl::Failed(absl::StatusCode::kInvalidArgument, "cannot read a certificate");
   }
@@ -83,7 +89,7 @@ absl::StatusOr<ssl::Certificate> ReadCertificate(absl::string_view pem) {
 
 absl::StatusOr<ssl::Request> ReadRequest(absl::string_view pem) {
   const ssl::Bio bio = ssl::ReadOnly(pem);
-  ssl::Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  ssl::Request request(PEM_read_bio_X509_REQ(bio.get(), nullptr, &NoPassphrase, nullptr));
   if (request == nullptr) {
     return ssl::Failed(absl::StatusCode::kInvalidArgument, "cannot read a certificate request");
   }
@@ -134,15 +140,24 @@ absl::Status AddExtension(X509* certificate, X509* issuer, int id, const std::st
   return absl::OkStatus();
 }
 
+// Nothing that OpenSSL's "URI:...,DNS:..." syntax would take for a further name.
+absl::Status CheckPlainName(const std::string& name) {
+  if (name.empty() || name.find_first_of(std::string(", \t\r\n\0", 6)) != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", name, "\" cannot be a name in a certificate"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> AlternativeNames(const CertificateTerms& terms) {
-  std::string value = absl::StrCat("URI:", FormatIdentity(terms.identity));
+  const std::string uri = FormatIdentity(terms.identity);
+  PGM_RETURN_IF_ERROR(CheckPlainName(uri));
+  PGM_RETURN_IF_ERROR(ParseIdentity(uri).status());
+  std::string value = absl::StrCat("URI:", uri);
   for (const auto& [prefix, names] :
        {std::pair{",DNS:", terms.dns_names}, std::pair{",IP:", terms.ip_addresses}}) {
     for (const std::string& name : names) {
-      if (name.empty() || name.find_first_of(", \t\n") != std::string::npos) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("\"", name, "\" cannot be a name in a certificate"));
-      }
+      PGM_RETURN_IF_ERROR(CheckPlainName(name));
       absl::StrAppend(&value, prefix, name);
     }
   }
@@ -282,16 +297,23 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Load
   if (!key_pem.ok() || !certificate_pem.ok()) {
     return WithHint(key_pem.ok() ? certificate_pem.status() : key_pem.status(), hint);
   }
-  PGM_ASSIGN_OR_RETURN(ssl::Key key, ReadKey(*key_pem));
-  PGM_ASSIGN_OR_RETURN(ssl::Certificate certificate, ReadCertificate(*certificate_pem));
-  if (X509_check_private_key(certificate.get(), key.get()) != 1) {
+  absl::StatusOr<ssl::Key> key = ReadKey(*key_pem);
+  if (!key.ok()) {
+    return WithHint(Annotate(key.status(), absl::StrCat("\"", key_path, "\"")), hint);
+  }
+  absl::StatusOr<ssl::Certificate> certificate = ReadCertificate(*certificate_pem);
+  if (!certificate.ok()) {
+    return WithHint(Annotate(certificate.status(), absl::StrCat("\"", certificate_path, "\"")),
+                    hint);
+  }
+  if (X509_check_private_key(certificate->get(), key->get()) != 1) {
     ERR_clear_error();
     return WithHint(absl::FailedPreconditionError(absl::StrCat(
                         "\"", key_path, "\" is not the key of \"", certificate_path, "\"")),
                     hint);
   }
   return std::unique_ptr<CertificateAuthority>(
-      std::make_unique<OpenSslAuthority>(std::move(key), std::move(certificate)));
+      std::make_unique<OpenSslAuthority>(*std::move(key), *std::move(certificate)));
 }
 
 absl::StatusOr<KeyAndCertificate> CertificateAuthority::Issue(const CertificateTerms& terms) const {

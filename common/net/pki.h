@@ -83,7 +83,7 @@ absl::StatusOr<std::string> SpkiPinOf(const std::string& certificate_pem);
 
 // Connects to host:port and returns the CA certificate among those the server shows, if its public
 // key has `pin` and it signed the server's certificate. PermissionDenied for any other server;
-// Unavailable if nobody answers. Blocks up to `timeout`.
+// Unavailable if nobody answers, or not in TLS. Blocks up to `timeout`, name lookup included.
 absl::StatusOr<std::string> FetchPinnedCa(const std::string& host,
                                           uint16_t port,
                                           const std::string& pin,

@@ -14,16 +14,28 @@ struct ClusterSnapshot {
   std::string name;
   std::string phase;
   uint64_t epoch = 0;
-  uint32_t quorum = 0;
+  uint32_t quorum = 0;  // standbys that confirm each commit
   bool names_wanted = false;
   bool names_in_sync = false;
   std::vector<std::pair<std::string, std::string>> members;  // node, state
 };
 
+// An agent whose metrics Prometheus should scrape.
+struct Target {
+  std::string node;
+  std::string address;
+  std::string cluster;  // empty: member of none
+
+  friend bool operator==(const Target&, const Target&) = default;
+};
+
 struct ControllerSnapshot {
   uint64_t incarnation = 0;
   Counters counters;
-  std::vector<std::pair<std::string, std::string>> agents;  // node, address
+  uint64_t agents_connected = 0;
+  // Connected agents, and members that are away: an agent that is down must stay a target, or
+  // nobody is alerted. Sorted by node.
+  std::vector<Target> targets;
   std::vector<ClusterSnapshot> clusters;
 };
 
