@@ -70,10 +70,7 @@ int OnJobRemoved(sd_bus_message* message, void* user_data, sd_bus_error* /*error
   const char* job = nullptr;
   const char* unit = nullptr;
   const char* result = nullptr;
-  if (sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0 &&
-      (end->job.empty() || end->job == job)) {
-    // Signals of a job may come before the call that made it returns: both are remembered.
-    end->job = job;
+  if (sd_bus_message_read(message, "uoss", &id, &job, &unit, &result) >= 0 && end->job == job) {
     end->result = result;
   }
   return 0;
@@ -163,10 +160,9 @@ class SdBusControl : public ProcessControl {
     return std::string(job);
   }
 
+  // Signals that came before the reply wait in sd-bus's queue until they are processed here.
   absl::Status WaitForJob(sd_bus* bus, const std::string& job, JobEnd& end) const {
-    if (end.job != job) {
-      end = JobEnd{job, ""};
-    }
+    end.job = job;
     const BootTime deadline = SystemClock().Now() + kStartTimeout;
     while (end.result.empty()) {
       const int processed = sd_bus_process(bus, nullptr);
