@@ -7,8 +7,11 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <optional>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -28,10 +31,17 @@ constexpr Duration kBackupTimeout{24 * 3600 * 1000};
 constexpr Duration kRewindTimeout{6 * 3600 * 1000};
 constexpr Duration kStopBeforeCopy{25'000};
 
-// Where the next directory is made. One that is complete already was made by a run that was cut
-// short before it was remembered.
+// False: there is nothing to make. A directory that is whole and was never used was made by a run
+// that was cut short before it was remembered. One that was used is somebody's data.
 absl::StatusOr<bool> BeginDirectory(const StepRun& run) {
   std::error_code error;
+  // The postmaster writes that file when it starts, and no copy takes it along.
+  if (fs::exists(run.DataDirectory() + "/postmaster.opts", error)) {
+    return WithInfo(absl::FailedPreconditionError(absl::StrCat(
+                        "\"", run.DataDirectory(), "\" holds data that this agent does not know")),
+                    ErrorInfo{"foreign-data", "It is left untouched.",
+                              "Restore the agent's state directory, or move the data away."});
+  }
   if (fs::exists(run.DataDirectory() + "/PG_VERSION", error)) {
     return false;
   }
@@ -78,6 +88,32 @@ std::string FormerDirectory(const StepRun& run) {
   return run.layout.DataDirectory(run.step.memory.data_number - 1);
 }
 
+// "TTTTTTTTLLLLLLLLSSSSSSSS" of a file of `bytes` bytes: where it begins. Nothing for other names.
+std::optional<Lsn> StartOfSegment(const std::string& name, uint64_t bytes) {
+  uint32_t log = 0;
+  uint32_t segment = 0;
+  if (name.size() != 24 || !absl::SimpleHexAtoi(name.substr(8, 8), &log) ||
+      !absl::SimpleHexAtoi(name.substr(16, 8), &segment)) {
+    return std::nullopt;
+  }
+  return Lsn{(uint64_t{log} << 32) + uint64_t{segment} * bytes};
+}
+
+// A recycled segment has the name of WAL to come and still holds old WAL. The first page says which
+// position it is for (access/xlog_internal.h, XLogPageHeaderData: xlp_pageaddr).
+bool HoldsItsOwnWal(const fs::path& path, Lsn start) {
+  struct {
+    uint16_t magic;
+    uint16_t info;
+    uint32_t timeline;
+    uint64_t address;
+  } header{};
+
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(&header), sizeof header);
+  return file.good() && header.address == start.value;
+}
+
 // Segments that may hold what the new timeline does not have. Copies, not links: pg_rewind writes
 // into the files.
 absl::Status SaveDivergedWal(const StepRun& run) {
@@ -87,17 +123,10 @@ absl::Status SaveDivergedWal(const StepRun& run) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(wal, error)) {
     const std::string name = entry.path().filename().string();
-    uint32_t log = 0;
-    uint32_t segment = 0;
-    if (name.size() != 24 || !absl::SimpleHexAtoi(name.substr(8, 8), &log) ||
-        !absl::SimpleHexAtoi(name.substr(16, 8), &segment)) {
-      continue;
-    }
-    const uint64_t bytes = fs::file_size(entry.path(), error);
-    const uint64_t end = (uint64_t{log} << 32) + (uint64_t{segment} + 1) * bytes;
-    const bool recycled = fs::last_write_time(entry.path(), error) <
-                          fs::last_write_time(run.DataDirectory() + "/postmaster.opts", error);
-    if (end > run.desired.fork_lsn.value && !recycled) {
+    const uint64_t bytes = entry.is_regular_file(error) ? entry.file_size(error) : 0;
+    const std::optional<Lsn> start = StartOfSegment(name, bytes);
+    if (start.has_value() && start->value + bytes > run.desired.fork_lsn.value &&
+        HoldsItsOwnWal(entry.path(), *start)) {
       fs::copy_file(entry.path(), fs::path(target) / name, fs::copy_options::overwrite_existing,
                     error);
     }
@@ -106,6 +135,14 @@ absl::Status SaveDivergedWal(const StepRun& run) {
     }
   }
   return absl::OkStatus();
+}
+
+// Whether the server's configuration says how to get WAL from the archive, so that pg_rewind can
+// use it for what is no longer in pg_wal.
+bool CanRestoreWal(const std::string& data_directory) {
+  const absl::StatusOr<std::string> config = ReadFile(Layout::ConfigFile(data_directory));
+  return config.ok() && absl::StrContains(*config, "\nrestore_command = '") &&
+         !absl::StrContains(*config, "\nrestore_command = ''\n");
 }
 
 absl::Status WriteStandbySignal(const std::string& directory) {
@@ -174,6 +211,9 @@ absl::Status Rewind(const StepRun& run) {
        absl::StrCat(run.Conninfo(run.step.upstream, "pgmahout_rewind"), " dbname=postgres"),
        "--progress"},
       kRewindTimeout);
+  if (CanRestoreWal(directory)) {
+    command.argv.push_back("--restore-target-wal");
+  }
   command.on_stderr = [&run](absl::string_view text) { ReportPercentage(run, "rewind", text); };
   run.progress("rewind");
   PGM_RETURN_IF_ERROR(RunCommandOrFail(std::move(command)).status());
@@ -182,7 +222,7 @@ absl::Status Rewind(const StepRun& run) {
   if (unlink(Layout::RewindMark(directory).c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, "cannot remove the mark of a rewind");
   }
-  return SyncDirectory(directory);
+  return SyncDirectory(run.layout.config().data_root);
 }
 
 absl::Status MarkStandby(const StepRun& run) {
@@ -190,16 +230,14 @@ absl::Status MarkStandby(const StepRun& run) {
 }
 
 absl::Status RemoveOldData(const StepRun& run) {
-  const std::string current = run.DataDirectory();
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run.layout.config().data_root, error)) {
     const std::string name = entry.path().filename().string();
-    uint64_t number = 0;
-    const bool is_old = name.rfind("pgdata.", 0) == 0 &&
-                        absl::SimpleAtoi(name.substr(7), &number) &&
-                        number < run.step.memory.data_number;
-    if (is_old && FindServerProcesses(entry.path().string()).empty()) {
+    const std::optional<uint64_t> number = Layout::NumberOf(name);
+    if (number.has_value() && *number < run.step.memory.data_number &&
+        FindServerProcesses(entry.path().string()).empty()) {
       fs::remove_all(entry.path(), error);
+      unlink(Layout::RewindMark(entry.path().string()).c_str());
     }
     if (error) {
       return ErrnoStatus(error.value(), absl::StrCat("cannot remove \"", name, "\""));
@@ -209,6 +247,9 @@ absl::Status RemoveOldData(const StepRun& run) {
 }
 
 absl::Status StartServer(const StepRun& run) {
+  if (FindPostmaster(run.DataDirectory()) != 0) {
+    return absl::OkStatus();
+  }
   PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
   PGM_ASSIGN_OR_RETURN(const ServerPaths paths, run.Paths(run.DataDirectory()));
   return run.control.Start(paths);

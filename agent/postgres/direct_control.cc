@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -24,8 +25,36 @@
 namespace pgmahout::agent {
 namespace {
 
-// A postmaster that cannot run says so within that time; later ends are seen by the watcher.
-constexpr Duration kEarlyEnd{300};
+// A server that recovers is no longer waited for after kSettled; one that has not even come so far
+// (a large shared memory) after kPatience. Later ends are seen by the watcher.
+constexpr Duration kSettled{1'000};
+constexpr Duration kPatience{60'000};
+constexpr Duration kLook{5};
+
+// The postmaster's own word in the 8th line of its lock file: "starting", "ready", "standby". Empty
+// before it listens.
+std::string StatusInLockFile(const std::string& data_directory, pid_t pid) {
+  const absl::StatusOr<std::string> text = ReadFile(data_directory + "/postmaster.pid", 4096);
+  if (!text.ok()) {
+    return "";
+  }
+  const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
+  const bool is_its_own = lines.size() >= 8 && lines[0] == absl::StrCat(pid);
+  return is_its_own ? std::string(absl::StripAsciiWhitespace(lines[7])) : "";
+}
+
+// False if the postmaster has ended.
+bool ComesUp(const std::string& data_directory, pid_t pid) {
+  const BootTime start = SystemClock().Now();
+  while (!WaitForEnd(pid, kLook)) {
+    const std::string status = StatusInLockFile(data_directory, pid);
+    const Duration enough = status.empty() ? kPatience : kSettled;
+    if (status == "ready" || status == "standby" || SystemClock().Now() - start >= enough) {
+      return true;
+    }
+  }
+  return false;
+}
 
 // What PostgreSQL said since `from`, the decisive lines only.
 std::string Complaints(const std::string& path, uint64_t from) {
@@ -66,6 +95,19 @@ std::string NewestLog(const std::string& directory) {
   return newest.string();
 }
 
+// The log collector writes what it was told only after the postmaster's end.
+void AwaitLogCollector(const std::string& data_directory) {
+  constexpr Duration kFlush{2'000};
+  const BootTime deadline = SystemClock().Now() + kFlush;
+  while (SystemClock().Now() < deadline) {
+    const std::vector<pid_t> left = FindServerProcesses(data_directory);
+    if (left.empty()) {
+      return;
+    }
+    WaitForEnd(left.front(), kLook);
+  }
+}
+
 uint64_t SizeOf(const std::string& path) {
   std::error_code error;
   const uint64_t size = std::filesystem::file_size(path, error);
@@ -91,11 +133,11 @@ class DirectControl : public ProcessControl {
     if (pid < 0) {
       return ErrnoStatus(fork_error, absl::StrCat("cannot start \"", program, "\""));
     }
-    const std::lock_guard lock(mutex_);
-    children_.insert(pid);
-    if (!WaitForEnd(pid, kEarlyEnd)) {
+    Adopt(pid);
+    if (ComesUp(paths.data_directory, pid)) {
       return absl::OkStatus();
     }
+    AwaitLogCollector(paths.data_directory);
     const std::string log_now = NewestLog(directory);
     const std::string said =
         absl::StrCat(Complaints(paths.log_file, log_start),
@@ -137,8 +179,16 @@ class DirectControl : public ProcessControl {
     dup2(null_fd, STDIN_FILENO);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
+    // Whatever a library has opened without O_CLOEXEC: a listening socket of the agent that lived
+    // on in the server would keep the next agent from starting.
+    close_range(STDERR_FILENO + 1, ~0U, 0);
     execv(argv[0], const_cast<char* const*>(argv.data()));
     _exit(127);
+  }
+
+  void Adopt(pid_t pid) {
+    const std::lock_guard lock(mutex_);
+    children_.insert(pid);
   }
 
   // PostgreSQL takes a zombie postmaster for a live one and refuses to start beside it.

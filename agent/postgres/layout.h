@@ -2,10 +2,13 @@
 // Layout: where things of one server lie below data_root, and how its tools are found.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "agent/core/memory.h"
 #include "agent/postgres/instance.h"
 #include "common/base/error.h"
@@ -23,12 +26,22 @@ class Layout {
     return absl::StrCat(config_.data_root, "/pgdata.", number);
   }
 
+  // The number of a directory named "pgdata.<number>"; nothing for any other name.
+  static std::optional<uint64_t> NumberOf(absl::string_view name) {
+    uint64_t number = 0;
+    if (!absl::ConsumePrefix(&name, "pgdata.") || !absl::SimpleAtoi(name, &number)) {
+      return std::nullopt;
+    }
+    return number;
+  }
+
   // Where a directory is made, before it gets its name.
   std::string PartialDirectory(uint64_t number) const { return DataDirectory(number) + ".partial"; }
 
-  // In a data directory: pg_rewind is at work, and the directory is of no use until it is done.
+  // pg_rewind is at work, and the directory is of no use until it is done. Beside the directory:
+  // inside, pg_rewind would remove what its source does not have.
   static std::string RewindMark(const std::string& data_directory) {
-    return data_directory + "/pgmahout.rewinding";
+    return data_directory + ".rewinding";
   }
 
   static std::string ConfigFile(const std::string& data_directory) {

@@ -94,14 +94,19 @@ uint64_t CountOldDirectories(const std::string& data_root, const std::string& cu
   uint64_t count = 0;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(data_root, ignored)) {
-    const std::string path = entry.path().string();
-    const std::string name = entry.path().filename().string();
-    count +=
-        absl::StartsWith(name, "pgdata.") && !absl::EndsWith(name, ".partial") && path != current
-            ? 1
-            : 0;
+    const bool is_data = Layout::NumberOf(entry.path().filename().string()).has_value();
+    count += is_data && entry.path().string() != current ? 1 : 0;
   }
   return count;
+}
+
+// The node's certificate renews itself; the server has a copy of it. The CA's may change too.
+bool CertificateDiffers(const Layout& layout) {
+  const std::string own = TextOf(layout.config().certificate_file);
+  const std::string authority = TextOf(layout.config().ca_file);
+  return !own.empty() && !authority.empty() &&
+         (own != TextOf(layout.TlsDirectory() + "/server.crt") ||
+          authority != TextOf(layout.TlsDirectory() + "/ca.crt"));
 }
 
 uint64_t FreeBytes(const std::string& path) {
@@ -164,6 +169,7 @@ void Observer::LookAtFiles(const std::string& directory, Observation* seen) {
   data.config = TextOf(Layout::ConfigFile(directory));
   data.hba = TextOf(Layout::HbaFile(directory));
   data.auto_conf_overrides = AutoConfOverrides(directory);
+  data.certificate_differs = CertificateDiffers(layout_);
 }
 
 void Observer::LookAtServer(const std::string& directory,

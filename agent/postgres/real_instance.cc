@@ -38,7 +38,7 @@ Command StepRun::NewCommand(std::vector<std::string> argv, Duration timeout) con
 
 absl::StatusOr<Session> StepRun::Connect(const std::string& database, BootTime deadline) const {
   PGM_ASSIGN_OR_RETURN(const SocketAddress socket, SocketOf(DataDirectory()));
-  return Session::Open(socket.directory, socket.port, database, deadline);
+  return Session::Open(socket.directory, socket.port, database, deadline, &cancelled);
 }
 
 std::string StepRun::Conninfo(const Member& member, const std::string& application_name) const {
@@ -72,11 +72,15 @@ class RealInstance : public Instance {
 
   bool WaitForPostmasterEnd(Duration timeout) override {
     const pid_t pid = FindPostmaster(CurrentDirectory());
-    if (pid == 0) {
-      Pause(timeout);
-      return true;
+    if (pid != 0) {
+      watched_ = !WaitForEnd(pid, timeout);
+      return !watched_;
     }
-    return WaitForEnd(pid, timeout);
+    // One that was there a moment ago has ended between two calls: that is news.
+    if (!watched_.exchange(false)) {
+      Pause(timeout);
+    }
+    return true;
   }
 
   absl::Status Run(const Step& step,
@@ -89,13 +93,18 @@ class RealInstance : public Instance {
   }
 
   absl::Status Kill(Duration timeout) override {
-    return control_->Kill(ServerPaths{"", CurrentDirectory(), ""}, timeout);
+    cancelled_ = true;
+    return KillAll(timeout);
   }
 
   void CancelStep() override { cancelled_ = true; }
 
  private:
   std::string CurrentDirectory() const { return layout_.DataDirectory(number_); }
+
+  absl::Status KillAll(Duration timeout) {
+    return control_->Kill(ServerPaths{"", CurrentDirectory(), ""}, timeout);
+  }
 
   // Where no process can be waited for, only time can; not while a server runs.
   static void Pause(Duration duration) {
@@ -111,7 +120,7 @@ class RealInstance : public Instance {
       case StepKind::kRemember:
         return absl::OkStatus();
       case StepKind::kKill:
-        return Kill(Duration{10'000});
+        return KillAll(Duration{10'000});
       case StepKind::kStopFast:
         return StopServer(run, run.DataDirectory());
       case StepKind::kInitialize:
@@ -147,6 +156,7 @@ class RealInstance : public Instance {
   Observer observer_;
   std::atomic<uint64_t> number_{0};
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> watched_{false};  // a postmaster ran when its end was last waited for
 };
 
 }  // namespace

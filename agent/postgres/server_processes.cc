@@ -45,9 +45,10 @@ bool WorksIn(pid_t pid, const std::string& real_directory) {
 struct ProcessStat {
   pid_t parent = 0;
   pid_t group = 0;
+  pid_t session = 0;
 };
 
-// proc(5): "pid (comm) state ppid pgrp ..."; comm may hold anything, also parentheses.
+// proc(5): "pid (comm) state ppid pgrp session ..."; comm may hold anything, also parentheses.
 ProcessStat StatOf(pid_t pid) {
   ProcessStat stat;
   const absl::StatusOr<std::string> text = ReadFile(absl::StrCat("/proc/", pid, "/stat"), 4096);
@@ -57,18 +58,20 @@ ProcessStat StatOf(pid_t pid) {
   }
   const std::vector<std::string> fields =
       absl::StrSplit(text->substr(end + 1), ' ', absl::SkipEmpty());
-  if (fields.size() < 3 || !absl::SimpleAtoi(fields[1], &stat.parent) ||
-      !absl::SimpleAtoi(fields[2], &stat.group)) {
+  if (fields.size() < 4 || !absl::SimpleAtoi(fields[1], &stat.parent) ||
+      !absl::SimpleAtoi(fields[2], &stat.group) || !absl::SimpleAtoi(fields[3], &stat.session)) {
     return ProcessStat{};
   }
   return stat;
 }
 
 // pg_rewind runs "postgres --single" on a crashed server: a grandchild of ours, in the process
-// group of our child. PostgreSQL's own children are each in a group of their own.
+// group of our child and in our session. A postmaster has a session of its own, and so has every
+// child of it but for the first moment, when it is still in the postmaster's.
 bool BelongsToOurTool(pid_t pid) {
-  const pid_t group = StatOf(pid).group;
-  return group != 0 && group != pid && StatOf(group).parent == getpid();
+  const ProcessStat stat = StatOf(pid);
+  return stat.group != 0 && stat.group != pid && stat.session == getsid(0) &&
+         StatOf(stat.group).parent == getpid();
 }
 
 class PidFd {

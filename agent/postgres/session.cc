@@ -18,24 +18,15 @@ struct Clear {
   void operator()(PGresult* result) const { PQclear(result); }
 };
 
-using Result = std::unique_ptr<PGresult, Clear>;
+// The second: a server that is busy with a statement notices that we have given it up.
+constexpr char kOptions[] = "-c search_path=pg_catalog -c client_connection_check_interval=1000";
+constexpr Duration kLookForCancel{20};
+constexpr Duration kLongest{60'000};
 
-// libpq may use another socket after each step, so it is asked each time.
-bool WaitFor(PGconn* connection, short events, BootTime deadline) {
-  const int64_t left = (deadline - SystemClock().Now()).count();
-  if (left <= 0) {
-    return false;
-  }
-  pollfd wait{PQsocket(connection), events, 0};
-  return poll(&wait, 1, static_cast<int>(std::min<int64_t>(left, 60'000))) > 0;
-}
+using Result = std::unique_ptr<PGresult, Clear>;
 
 std::string MessageOf(const char* text) {
   return std::string(absl::StripAsciiWhitespace(text == nullptr ? "" : text));
-}
-
-absl::Status TooLate(absl::string_view what) {
-  return absl::DeadlineExceededError(absl::StrCat("PostgreSQL did not answer in time: ", what));
 }
 
 Rows RowsOf(const PGresult* result) {
@@ -65,18 +56,22 @@ absl::Status FailureOf(const PGresult* result) {
 absl::StatusOr<Session> Session::Open(const std::string& socket_directory,
                                       uint16_t port,
                                       const std::string& database,
-                                      BootTime deadline) {
+                                      BootTime deadline,
+                                      const std::atomic<bool>* cancelled) {
   const std::string port_text = absl::StrCat(port);
   const std::array<const char*, 7> names = {"host",    "port", "dbname", "user", "application_name",
                                             "options", nullptr};
   const std::array<const char*, 7> values = {
-      socket_directory.c_str(), port_text.c_str(),           database.c_str(), "postgres",
-      "pgmahout-agent",         "-c search_path=pg_catalog", nullptr};
-  Session session(PQconnectStartParams(names.data(), values.data(), 0));
+      socket_directory.c_str(), port_text.c_str(), database.c_str(), "postgres",
+      "pgmahout-agent",         kOptions,          nullptr};
+  Session session(PQconnectStartParams(names.data(), values.data(), 0), cancelled);
   PGconn* connection = session.connection_.get();
   if (connection == nullptr) {
     return absl::ResourceExhaustedError("out of memory for a connection");
   }
+  // "already exists, skipping" is no news; libpq would print it.
+  PQsetNoticeReceiver(
+      connection, [](void*, const PGresult*) {}, nullptr);
   while (PQstatus(connection) != CONNECTION_BAD) {
     const PostgresPollingStatusType step = PQconnectPoll(connection);
     if (step == PGRES_POLLING_OK) {
@@ -86,9 +81,8 @@ absl::StatusOr<Session> Session::Open(const std::string& socket_directory,
     if (step == PGRES_POLLING_FAILED) {
       break;
     }
-    if (!WaitFor(connection, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline)) {
-      return TooLate("connecting");
-    }
+    const short events = step == PGRES_POLLING_READING ? POLLIN : POLLOUT;
+    PGM_RETURN_IF_ERROR(session.Wait(events, deadline, "connecting"));
   }
   return absl::UnavailableError(MessageOf(PQerrorMessage(connection)));
 }
@@ -99,17 +93,13 @@ absl::StatusOr<Rows> Session::Query(const std::string& sql, BootTime deadline) {
     return absl::UnavailableError(MessageOf(PQerrorMessage(connection)));
   }
   while (PQflush(connection) == 1) {
-    if (!WaitFor(connection, POLLIN | POLLOUT, deadline)) {
-      return TooLate("sending a statement");
-    }
+    PGM_RETURN_IF_ERROR(Wait(POLLIN | POLLOUT, deadline, "sending a statement"));
   }
   Rows rows;
   absl::Status failure;
   while (true) {
     while (PQisBusy(connection) == 1) {
-      if (!WaitFor(connection, POLLIN, deadline)) {
-        return TooLate("a statement");
-      }
+      PGM_RETURN_IF_ERROR(Wait(POLLIN, deadline, "a statement"));
       if (PQconsumeInput(connection) == 0) {
         return absl::UnavailableError(MessageOf(PQerrorMessage(connection)));
       }
@@ -127,6 +117,36 @@ absl::StatusOr<Rows> Session::Query(const std::string& sql, BootTime deadline) {
   }
   PGM_RETURN_IF_ERROR(failure);
   return rows;
+}
+
+absl::StatusOr<std::string> Session::ScramVerifier(const std::string& role,
+                                                   const std::string& password) {
+  char* verifier =
+      PQencryptPasswordConn(connection_.get(), password.c_str(), role.c_str(), "scram-sha-256");
+  if (verifier == nullptr) {
+    return absl::InternalError(MessageOf(PQerrorMessage(connection_.get())));
+  }
+  std::string text(verifier);
+  PQfreemem(verifier);
+  return text;
+}
+
+// libpq may use another socket after each step, so it is asked each time.
+absl::Status Session::Wait(short events, BootTime deadline, absl::string_view what) const {
+  while (true) {
+    if (cancelled_ != nullptr && cancelled_->load()) {
+      return absl::CancelledError(absl::StrCat("cancelled while waiting for ", what));
+    }
+    const Duration left = deadline - SystemClock().Now();
+    if (left <= Duration{0}) {
+      return absl::DeadlineExceededError(absl::StrCat("PostgreSQL did not answer in time: ", what));
+    }
+    const Duration slice = std::min(left, cancelled_ == nullptr ? kLongest : kLookForCancel);
+    pollfd wait{PQsocket(connection_.get()), events, 0};
+    if (poll(&wait, 1, static_cast<int>(slice.count())) > 0) {
+      return absl::OkStatus();
+    }
+  }
 }
 
 }  // namespace pgmahout::agent

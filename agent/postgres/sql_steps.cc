@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps that are SQL on the running server.
+#include <algorithm>
+#include <initializer_list>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -13,9 +15,24 @@ namespace pgmahout::agent {
 namespace {
 
 constexpr Duration kPromoteTimeout{60'000};
-constexpr Duration kCheckpointTimeout{60'000};
+constexpr Duration kCheckpointTimeout{600'000};
 constexpr Duration kSlotsTimeout{10'000};
 constexpr Duration kRolesTimeout{60'000};
+
+// SQLSTATEs (PostgreSQL docs, "PostgreSQL Error Codes").
+constexpr absl::string_view kUndefinedObject = "42704";
+constexpr absl::string_view kDuplicateObject = "42710";
+constexpr absl::string_view kNotInPrerequisiteState = "55000";  // a slot moves forward only
+constexpr absl::string_view kObjectInUse = "55006";
+
+// OK if the statement failed with one of `harmless`: the plan was made from a look at the server
+// that is a moment old.
+absl::Status Tolerate(const absl::Status& status,
+                      std::initializer_list<absl::string_view> harmless) {
+  const std::string state = status.ok() ? "" : InfoOf(status).reason;
+  const bool expected = std::find(harmless.begin(), harmless.end(), state) != harmless.end();
+  return expected ? absl::OkStatus() : status;
+}
 
 // Before anything with a password in it: nothing of this session may reach the log. And it does not
 // wait for standbys: roles are made before the first one exists.
@@ -35,6 +52,8 @@ class RoleSession {
   }
 
   absl::Status Do(const std::string& sql) { return session_.Query(sql, deadline_).status(); }
+
+  Session& session() { return session_; }
 
   absl::StatusOr<bool> Finds(const std::string& sql) {
     PGM_ASSIGN_OR_RETURN(const Rows rows, session_.Query(sql, deadline_));
@@ -60,8 +79,10 @@ absl::Status EnsureRole(RoleSession& session,
 
 // PostgreSQL docs, pg_rewind, "Notes": what a role that is no superuser needs.
 absl::Status EnsureReplicationRole(RoleSession& session, const std::string& password) {
-  PGM_RETURN_IF_ERROR(EnsureRole(session, std::string(kReplicationRole),
-                                 "LOGIN REPLICATION PASSWORD " + QuoteLiteral(password)));
+  const std::string name(kReplicationRole);
+  PGM_ASSIGN_OR_RETURN(const std::string verifier, session.session().ScramVerifier(name, password));
+  PGM_RETURN_IF_ERROR(
+      EnsureRole(session, name, "LOGIN REPLICATION PASSWORD " + QuoteLiteral(verifier)));
   for (const char* function :
        {"pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)",
         "pg_read_binary_file(text)", "pg_read_binary_file(text, bigint, bigint, boolean)"}) {
@@ -154,7 +175,9 @@ absl::Status Promote(const StepRun& run) {
   const BootTime deadline = SystemClock().Now() + kPromoteTimeout;
   PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
   // Not to wait inside: pg_promote() looks only every 100 ms.
-  PGM_RETURN_IF_ERROR(session.Query("SELECT pg_promote(false)", deadline).status());
+  PGM_RETURN_IF_ERROR(
+      session.Query("SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(false) END", deadline)
+          .status());
   while (!run.cancelled) {
     PGM_ASSIGN_OR_RETURN(
         const Rows rows,
@@ -178,27 +201,25 @@ absl::Status Checkpoint(const StepRun& run) {
 absl::Status EnsureSlots(const StepRun& run) {
   const BootTime deadline = SystemClock().Now() + kSlotsTimeout;
   PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  const auto call = [&](absl::string_view function, const std::string& arguments,
+                        std::initializer_list<absl::string_view> harmless) {
+    return Tolerate(
+        session.Query(absl::StrCat("SELECT ", function, "(", arguments, ")"), deadline).status(),
+        harmless);
+  };
   for (const std::string& name : run.step.slots.create) {
-    PGM_RETURN_IF_ERROR(session
-                            .Query(absl::StrCat("SELECT pg_create_physical_replication_slot(",
-                                                QuoteLiteral(name), ", true)"),
-                                   deadline)
-                            .status());
+    PGM_RETURN_IF_ERROR(call("pg_create_physical_replication_slot",
+                             absl::StrCat(QuoteLiteral(name), ", true"), {kDuplicateObject}));
   }
   for (const SlotAdvance& advance : run.step.slots.advance) {
     PGM_RETURN_IF_ERROR(
-        session
-            .Query(absl::StrCat("SELECT pg_replication_slot_advance(", QuoteLiteral(advance.name),
-                                ", ", QuoteLiteral(FormatLsn(advance.to)), ")"),
-                   deadline)
-            .status());
+        call("pg_replication_slot_advance",
+             absl::StrCat(QuoteLiteral(advance.name), ", ", QuoteLiteral(FormatLsn(advance.to))),
+             {kNotInPrerequisiteState, kObjectInUse, kUndefinedObject}));
   }
   for (const std::string& name : run.step.slots.drop) {
     PGM_RETURN_IF_ERROR(
-        session
-            .Query(absl::StrCat("SELECT pg_drop_replication_slot(", QuoteLiteral(name), ")"),
-                   deadline)
-            .status());
+        call("pg_drop_replication_slot", QuoteLiteral(name), {kObjectInUse, kUndefinedObject}));
   }
   return absl::OkStatus();
 }

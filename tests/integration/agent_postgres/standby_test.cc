@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two servers: copying, streaming through the slot, promoting, rewinding, what is kept and what is
+// removed.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "tests/integration/agent_postgres/node.h"
+
+namespace pgmahout::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Pair : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string archive = site.path() + "/archive";
+    for (Node* node : {&db1, &db2}) {
+      node->desired.members = {db1.AsMember(), db2.AsMember()};
+      node->desired.spec.archive_directory = archive;
+    }
+    fs::create_directory(archive);
+    Follow(db2, db1);
+    ASSERT_NO_FATAL_FAILURE(db1.Bootstrap());
+    Step roles = db1.NewStep(StepKind::kEnsureRoles);
+    roles.roles_id = "roles";
+    ASSERT_TRUE(db1.Run(roles).ok());
+    Step slots = db1.NewStep(StepKind::kEnsureSlots);
+    slots.slots.create = {"pgmahout_db2"};
+    ASSERT_TRUE(db1.Run(slots).ok());
+    db1.Sql("CREATE TABLE public.marker (text text)");
+  }
+
+  static void Follow(Node& node, const Node& upstream) {
+    node.desired.assignment = Assignment::kStandby;
+    node.desired.upstream = upstream.AsMember().node;
+  }
+
+  Step BackupStep() {
+    Step step = db2.NewDataStep(StepKind::kBaseBackup);
+    step.upstream = db1.AsMember();
+    step.slot = "pgmahout_db2";
+    return step;
+  }
+
+  void MakeStandby() {
+    const absl::Status copied = db2.Run(BackupStep());
+    ASSERT_TRUE(copied.ok()) << FormatError(copied);
+    ASSERT_NO_FATAL_FAILURE(StartStandby(db2));
+  }
+
+  static void StartStandby(Node& node) {
+    ASSERT_TRUE(node.Look().data.standby_signal);
+    const absl::Status configured = node.Run(node.ConfigureStep());
+    ASSERT_TRUE(configured.ok()) << FormatError(configured);
+    const absl::Status started = node.Run(StepKind::kStart);
+    ASSERT_TRUE(started.ok()) << FormatError(started);
+    const Observation seen = node.LookUntil(
+        [](const Observation& now) { return now.sql.has_value() && now.sql->receiver_streaming; });
+    ASSERT_TRUE(seen.sql.has_value() && seen.sql->receiver_streaming);
+  }
+
+  static void ExpectArrival(Node& from, Node& to, const std::string& text) {
+    from.Sql("INSERT INTO public.marker VALUES ('" + text + "')");
+    EXPECT_TRUE(Eventually([&] {
+      return to.Value("SELECT count(*) FROM public.marker WHERE text = '" + text + "'") == "1";
+    })) << text;
+  }
+
+  static bool AnyFileContains(const std::string& directory, const std::string& text) {
+    for (const auto& entry : fs::directory_iterator(directory)) {
+      if (absl::StrContains(Slurp(entry.path().string()), text)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Site site;
+  Node db1{site, "db1", "127.0.77.1"};
+  Node db2{site, "db2", "127.0.77.2"};
+};
+
+TEST_F(Pair, StandbyStreamsThroughItsSlot) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  EXPECT_TRUE(absl::StartsWith(db2.progress.empty() ? "base backup" : db2.progress[0], "base"));
+  ExpectArrival(db1, db2, "first");
+
+  const Observation standby = db2.LookUntil([](const Observation& seen) {
+    return seen.sql.has_value() && seen.sql->replay_lsn == seen.sql->receive_lsn;
+  });
+  EXPECT_TRUE(standby.sql->in_recovery);
+  EXPECT_EQ(standby.sql->timeline, 1u);
+  EXPECT_EQ(standby.sql->receiver_host, "127.0.77.1");
+  EXPECT_TRUE(standby.sql->receiver_exists);
+  EXPECT_TRUE(standby.data.auto_conf_overrides.empty());
+  const Observation primary = db1.LookUntil([](const Observation& seen) {
+    return seen.sql.has_value() && !seen.sql->attached.empty() && seen.sql->slots[0].active;
+  });
+  ASSERT_EQ(primary.sql->attached.size(), 1u);
+  EXPECT_EQ(primary.sql->attached[0].node, "db2");
+  EXPECT_TRUE(primary.sql->attached[0].streaming);
+  EXPECT_EQ(db1.Value("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)"), "t");
+}
+
+TEST_F(Pair, DetachedStandbyReceivesNothingAndKnowsWhereItsWalEnds) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ExpectArrival(db1, db2, "before");
+  Step step = db2.ConfigureStep(/*detached=*/true);
+  step.check_config = false;
+  ASSERT_TRUE(db2.Run(step).ok());
+  const Observation seen = db2.LookUntil([](const Observation& now) {
+    return now.sql.has_value() && !now.sql->receiver_exists && now.sql->replayed_all_local;
+  });
+  EXPECT_TRUE(seen.sql->replayed_all_local);
+  EXPECT_EQ(seen.sql->config_id, ConfigIdOf(step.config));
+}
+
+TEST_F(Pair, CancelledBaseBackupIsRepeatedFromTheStart) {
+  db2.on_progress = [this] { db2.instance().CancelStep(); };
+  const absl::Status status = db2.Run(BackupStep());
+  EXPECT_TRUE(absl::IsCancelled(status)) << status;
+  EXPECT_EQ(db2.memory.data_number, 0u);
+  EXPECT_FALSE(FileExists(db2.DataRoot() + "/pgdata.1"));
+  db2.on_progress = nullptr;
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  EXPECT_FALSE(FileExists(db2.DataRoot() + "/pgdata.1.partial"));
+}
+
+TEST_F(Pair, BaseBackupWithoutASlotSaysSo) {
+  Step step = BackupStep();
+  step.slot = "pgmahout_nosuch";
+  const absl::Status status = db2.Run(step);
+  EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(absl::StrContains(InfoOf(status).detail, "pgmahout_nosuch")) << FormatError(status);
+}
+
+TEST_F(Pair, FailoverRewindAndTheWayBack) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ExpectArrival(db1, db2, "shared");
+
+  // db2 detaches and goes on alone while db1 writes what nobody else will ever have.
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  db2.LookUntil([](const Observation& now) { return now.sql && !now.sql->receiver_exists; });
+  const BootTime start = SystemClock().Now();
+  ASSERT_TRUE(db2.Run(StepKind::kPromote).ok());
+  const Duration took = SystemClock().Now() - start;
+  std::printf("figure: promote: %d ms\n", static_cast<int>(took.count()));
+  EXPECT_LT(took.count(), 1'000);
+  const Observation promoted = db2.Look();
+  ASSERT_TRUE(promoted.sql.has_value());
+  EXPECT_FALSE(promoted.sql->in_recovery);
+  EXPECT_EQ(promoted.sql->timeline, 2u);
+  EXPECT_TRUE(promoted.sql->fork_lsn.valid());
+  db1.Sql("INSERT INTO public.marker SELECT 'diverged ' || g FROM generate_series(1, 2000) g");
+  db2.Sql("INSERT INTO public.marker VALUES ('new timeline')");
+  ASSERT_TRUE(db2.Run(StepKind::kCheckpoint).ok());
+  Step slots = db2.NewStep(StepKind::kEnsureSlots);
+  slots.slots.create = {"pgmahout_db1"};
+  ASSERT_TRUE(db2.Run(slots).ok());
+
+  // db1 dies as a VM does: no checkpoint, no clean stop.
+  ASSERT_TRUE(db1.instance().Kill(Duration{5'000}).ok());
+  Follow(db1, db2);
+  db1.memory.epoch = 2;
+  db1.desired.fork_lsn = promoted.sql->fork_lsn;
+  db1.desired.upstream_timeline = 2;
+  Step rewind = db1.NewStep(StepKind::kRewind);
+  rewind.upstream = db2.AsMember();
+  const absl::Status rewound = db1.Run(rewind);
+  ASSERT_TRUE(rewound.ok()) << FormatError(rewound);
+  EXPECT_TRUE(db1.Look().data.complete);
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
+  EXPECT_EQ(db1.LookUntil([](const Observation& now) { return now.sql.has_value(); }).sql->timeline,
+            2u);
+  EXPECT_EQ(db1.Value("SELECT count(*) FROM public.marker WHERE text LIKE 'diverged%'"), "0");
+  ExpectArrival(db2, db1, "after the rewind");
+  EXPECT_TRUE(AnyFileContains(db1.DataRoot() + "/diverged/epoch-2", "diverged 1999"))
+      << "what only db1 had must be kept";
+
+  // What the old primary may not have archived is pushed by the new one.
+  ASSERT_TRUE(db2.Run(StepKind::kBackfillArchive).ok());
+  EXPECT_TRUE(FileExists(site.path() + "/archive/00000002.history"));
+}
+
+TEST_F(Pair, InterruptedRewindLeavesADirectoryThatIsNotUsed) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  ASSERT_TRUE(db2.Run(StepKind::kPromote).ok());
+  ASSERT_TRUE(db2.Run(StepKind::kCheckpoint).ok());
+  ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
+  Step rewind = db1.NewStep(StepKind::kRewind);
+  rewind.upstream = db2.AsMember();
+  rewind.upstream.port = FreePort("127.0.77.2");  // nobody listens there
+  const absl::Status status = db1.Run(rewind);
+  EXPECT_FALSE(status.ok());
+  EXPECT_TRUE(absl::StrContains(InfoOf(status).detail, "127.0.77.2")) << FormatError(status);
+  EXPECT_FALSE(db1.Look().data.complete);
+}
+
+TEST_F(Pair, NewCopyReplacesTheOldOneOnlyWhenItIsWhole) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  const pid_t before = db2.Postmaster();
+  Step broken = BackupStep();
+  broken.slot = "pgmahout_nosuch";
+  EXPECT_FALSE(db2.Run(broken).ok());
+  EXPECT_EQ(db2.Postmaster(), before) << "the old copy serves until there is a new one";
+
+  // The slot is in use by the server that still streams, so the copy uses another one.
+  Step slots = db1.NewStep(StepKind::kEnsureSlots);
+  slots.slots.create = {"pgmahout_db2_new"};
+  ASSERT_TRUE(db1.Run(slots).ok());
+  Step step = BackupStep();
+  step.slot = "pgmahout_db2_new";
+  const absl::Status status = db2.Run(step);
+  ASSERT_TRUE(status.ok()) << FormatError(status);
+  EXPECT_EQ(db2.memory.data_number, 2u);
+  EXPECT_EQ(db2.Look().old_directories, 1u);
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db2));
+
+  fs::create_directory(db2.DataRoot() + "/pgdata.7");  // not ours to remove
+  ASSERT_TRUE(db2.Run(StepKind::kRemoveOldData).ok());
+  EXPECT_FALSE(FileExists(db2.DataRoot() + "/pgdata.1"));
+  EXPECT_TRUE(FileExists(db2.DataRoot() + "/pgdata.2"));
+  EXPECT_TRUE(FileExists(db2.DataRoot() + "/pgdata.7"));
+}
+
+TEST_F(Pair, CleanlyStoppedPrimaryFollowsAfterMarking) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ExpectArrival(db1, db2, "before the switchover");
+  ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  ASSERT_TRUE(db2.Run(StepKind::kPromote).ok());
+  Step slots = db2.NewStep(StepKind::kEnsureSlots);
+  slots.slots.create = {"pgmahout_db1"};
+  ASSERT_TRUE(db2.Run(slots).ok());
+  Follow(db1, db2);
+  ASSERT_TRUE(db1.Run(StepKind::kMarkStandby).ok());
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
+  ExpectArrival(db2, db1, "after the switchover");
+}
+
+}  // namespace
+}  // namespace pgmahout::agent
