@@ -10,6 +10,8 @@
 
 namespace pgmahout::agent {
 
-Metrics MetricsOf(const std::string& node, const Snapshot& snapshot, BootTime now);
+// `taken` is when `snapshot` was made. One that is older than kSnapshotLifetime shows no more than
+// that nothing is known: pg_up 0, so that alerts on it fire.
+Metrics MetricsOf(const std::string& node, const Snapshot& snapshot, BootTime taken, BootTime now);
 
 }  // namespace pgmahout::agent

@@ -56,7 +56,8 @@ class HttpExporter : public Exporter {
     if (!snapshot.has_value()) {
       return HttpResponse{503, "text/plain; charset=utf-8", "nothing was observed yet\n"};
     }
-    return HttpResponse{200, kMetricsContentType, MetricsOf(config_.node, *snapshot, now).Text()};
+    return HttpResponse{200, kMetricsContentType,
+                        MetricsOf(config_.node, *snapshot, taken, now).Text()};
   }
 
   const ExporterConfig config_;

@@ -12,14 +12,18 @@
 
 namespace pgmahout::agent {
 
-// `taken` is when `snapshot` was made; one that is older than 5 s speaks for nobody.
+// An older snapshot speaks for nobody: the agent's loop makes one a second.
+inline constexpr Duration kSnapshotLifetime{5'000};
+
+// `taken` is when `snapshot` was made. 200 if the path's claim holds, else 503, both with a JSON
+// body; 404 for other paths, 400 for a lag that cannot be read. docs/metrics.md has the table.
 HttpResponse AnswerHealth(const std::string& node,
                           const HttpRequest& request,
                           const std::optional<Snapshot>& snapshot,
                           BootTime taken,
                           BootTime now);
 
-// Bytes in "1048576", "1MB", "16kB"; nothing for other text.
+// Bytes in "1048576", "1MB", "16kB", up to TB, in either case; nothing for other text.
 std::optional<uint64_t> ParseLag(const std::string& text);
 
 }  // namespace pgmahout::agent
