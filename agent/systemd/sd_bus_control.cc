@@ -20,6 +20,8 @@ constexpr char kPath[] = "/org/freedesktop/systemd1";
 constexpr char kManager[] = "org.freedesktop.systemd1.Manager";
 // postgresql@.service waits for the server to answer (pg_ctlcluster): at least two seconds.
 constexpr Duration kStartTimeout{60'000};
+// systemd answers within milliseconds; the default of 25 s is too long for fencing.
+constexpr Duration kCallTimeout{5'000};
 
 struct Unref {
   void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
@@ -40,9 +42,11 @@ class BusError {
   sd_bus_error* get() { return &error_; }
 
   absl::Status ToStatus(int result, absl::string_view what) const {
-    const absl::string_view name = error_.name == nullptr ? "" : error_.name;
-    const std::string message =
-        error_.message == nullptr ? ErrnoStatus(-result, what).ToString() : error_.message;
+    if (error_.name == nullptr || error_.message == nullptr) {
+      return ErrnoStatus(-result, what);
+    }
+    const absl::string_view name = error_.name;
+    const absl::string_view message = error_.message;
     if (name == "org.freedesktop.systemd1.NoSuchUnit") {
       return absl::NotFoundError(absl::StrCat(what, ": ", message));
     }
@@ -102,33 +106,22 @@ class SdBusControl : public ProcessControl {
     return WaitForJob(bus.get(), job, end);
   }
 
-  absl::Status RequestStop(const ServerPaths& /*paths*/) override {
-    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
-    return Call(bus.get(), "StopUnit").status();
+  absl::Status RequestStop(const ServerPaths& paths) override {
+    const absl::Status status = CallOnNewBus("StopUnit");
+    // A server must be stoppable where D-Bus is out of order too.
+    const pid_t postmaster = status.ok() ? 0 : FindPostmaster(paths.data_directory);
+    return postmaster != 0 && kill(postmaster, SIGINT) == 0 ? absl::OkStatus() : status;
   }
 
+  // The fence: by our own signals first, which need nobody's help; then by systemd, which knows the
+  // whole cgroup and must not start the unit again.
   absl::Status Kill(const ServerPaths& paths, Duration timeout) override {
-    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
-    BusError error;
-    const int result =
-        sd_bus_call_method(bus.get(), kService, kPath, kManager, "KillUnit", error.get(), nullptr,
-                           "ssi", unit_.c_str(), "all", int32_t{SIGKILL});
-    if (result < 0 && !sd_bus_error_has_name(error.get(), "org.freedesktop.systemd1.NoSuchUnit") &&
-        !sd_bus_error_has_name(error.get(), "org.freedesktop.systemd1.NoSuchProcess")) {
-      return error.ToStatus(result, absl::StrCat("cannot kill unit ", unit_));
+    for (const pid_t pid : FindServerProcesses(paths.data_directory)) {
+      kill(pid, SIGKILL);
     }
-    const BootTime deadline = SystemClock().Now() + timeout;
-    while (true) {
-      const std::vector<pid_t> left = FindServerProcesses(paths.data_directory);
-      if (left.empty()) {
-        return absl::OkStatus();
-      }
-      if (SystemClock().Now() >= deadline) {
-        return absl::DeadlineExceededError(
-            absl::StrCat("unit ", unit_, " still has processes after SIGKILL"));
-      }
-      WaitForEnd(left.front(), Duration{20});
-    }
+    const absl::Status by_systemd = KillUnit();
+    const absl::Status killed = KillServerProcesses(paths.data_directory, timeout);
+    return killed.ok() || by_systemd.ok() ? killed : Annotate(killed, by_systemd.message());
   }
 
  private:
@@ -140,7 +133,28 @@ class SdBusControl : public ProcessControl {
       return WithHint(ErrnoStatus(-result, "cannot reach systemd on D-Bus"),
                       "Where there is no systemd, use postgres.control: direct in agent.yaml.");
     }
+    sd_bus_set_method_call_timeout(bus, static_cast<uint64_t>(kCallTimeout.count()) * 1000);
     return Bus(bus);
+  }
+
+  absl::Status CallOnNewBus(const char* method) {
+    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
+    return Call(bus.get(), method).status();
+  }
+
+  absl::Status KillUnit() {
+    PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
+    BusError error;
+    const int result =
+        sd_bus_call_method(bus.get(), kService, kPath, kManager, "KillUnit", error.get(), nullptr,
+                           "ssi", unit_.c_str(), "all", int32_t{SIGKILL});
+    // Fails for a unit without processes, which is as well.
+    const absl::Status killed =
+        result < 0 ? error.ToStatus(result, absl::StrCat("cannot kill unit ", unit_))
+                   : absl::OkStatus();
+    // Against Restart=on-failure.
+    const absl::Status stopped = Call(bus.get(), "StopUnit").status();
+    return killed.ok() ? stopped : killed;
   }
 
   // StartUnit and StopUnit look alike: unit and mode in, job path out.

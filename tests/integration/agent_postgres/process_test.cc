@@ -97,8 +97,6 @@ TEST_F(Processes, OrphansAreSeenAndKilled) {
   kill(child, SIGSTOP);
   const pid_t postmaster = db1.Postmaster();
   kill(postmaster, SIGKILL);
-  ASSERT_TRUE(db1.instance().WaitForPostmasterEnd(Duration{5'000}));
-
   const Observation seen =
       db1.LookUntil([](const Observation& now) { return !now.postmaster_alive; });
   EXPECT_TRUE(seen.orphans);
