@@ -99,7 +99,7 @@ absl::Status EnsureSpecRoles(RoleSession& session, const DesiredState& desired) 
   }
   for (const RoleSpec& role : desired.spec.roles) {
     std::string attributes = role.login ? "LOGIN" : "NOLOGIN";
-    if (role.login && verifiers.count(role.name) > 0) {
+    if (role.login && verifiers.contains(role.name)) {
       // A SCRAM verifier is stored as it is (docs, CREATE ROLE, PASSWORD).
       absl::StrAppend(&attributes, " PASSWORD ", QuoteLiteral(verifiers.at(role.name)));
     }

@@ -85,7 +85,9 @@ Prepared Prepare(const Command& command) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
   const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  dup2(null_fd, STDIN_FILENO);
+  if (null_fd >= 0) {
+    dup2(null_fd, STDIN_FILENO);
+  }
   dup2(out.write_end, STDOUT_FILENO);
   dup2(err.write_end, STDERR_FILENO);
   if (prepared.directory == nullptr || chdir(prepared.directory) == 0) {

@@ -44,7 +44,7 @@ void CollectUnknown(const YAML::Node& node,
                     std::vector<std::string>* errors) {
   for (const auto& pair : node) {
     const std::string key = absl::StrCat(prefix, prefix.empty() ? "" : ".", pair.first.Scalar());
-    if (asked.count(key) > 0) {
+    if (asked.contains(key)) {
       continue;
     }
     const bool is_parent = std::any_of(asked.begin(), asked.end(), [&key](const std::string& one) {

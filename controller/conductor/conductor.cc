@@ -92,7 +92,7 @@ absl::Status Conductor::Arrived(AgentStream* stream, const AgentHello& hello) {
   }
   ConnectedAgent agent{stream, hello, ""};
   for (const auto& [name, cluster] : clusters_) {
-    if (cluster->state.members.count(hello.node) > 0) {
+    if (cluster->state.members.contains(hello.node)) {
       agent.cluster = name;
     }
   }
@@ -140,7 +140,7 @@ void Conductor::Gone(AgentStream* stream) {
 
 void Conductor::AttachAgents(Cluster& cluster) {
   for (auto& [node, agent] : agents_) {
-    const bool is_member = cluster.state.members.count(node) > 0;
+    const bool is_member = cluster.state.members.contains(node);
     if (is_member && agent.cluster != cluster.name) {
       agent.cluster = cluster.name;
       Enqueue(cluster.name, AgentConnected{node, agent.hello.address});

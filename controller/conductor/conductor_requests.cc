@@ -30,7 +30,7 @@ std::vector<std::string> Conductor::Names() const {
 absl::Status Conductor::CheckNodes(const ClusterSpec& spec) const {
   for (const std::string& node : spec.nodes) {
     for (const auto& [name, cluster] : clusters_) {
-      if (name != spec.name && cluster->state.members.count(node) > 0) {
+      if (name != spec.name && cluster->state.members.contains(node)) {
         return WithHint(absl::FailedPreconditionError(absl::StrCat(
                             "node \"", node, "\" belongs to cluster \"", name, "\" already")),
                         "A node carries one cluster.");
