@@ -88,11 +88,14 @@ void TakeAttached(const Turn& turn, const Report& report) {
 }
 
 void TrackPrimary(const Turn& turn, MemberView& member, const Report& report) {
-  const bool ill = IsDown(report) || report.server == ServerState::kHung;
-  if (!ill) {
+  // A server that starts and crashes in turn is ill all the time.
+  if (report.server == ServerState::kRunning) {
     member.down_since.reset();
   } else if (!member.down_since.has_value()) {
     member.down_since = turn.now;
+  }
+  if (report.role == ServerRole::kPrimary) {
+    member.wal_end = std::max(member.wal_end, report.write_lsn);
   }
   if (turn.durable().stage == Stage::kRunning && report.role == ServerRole::kPrimary &&
       report.writable_epoch == turn.durable().epoch) {
@@ -119,6 +122,9 @@ void Absorb(const Turn& turn, const AgentReported& event) {
 }
 
 void Absorb(const Turn& turn, const SpecApplied& event) {
+  if (!CheckSpecChange(turn.state(), event.spec).ok()) {
+    return;  // the primary changed between the check for the caller and now
+  }
   Durable& durable = turn.durable();
   durable.spec = event.spec;
   durable.revision += 1;

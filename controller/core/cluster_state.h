@@ -67,7 +67,10 @@ struct MemberView {
   BootTime last_heard;
   uint64_t sequence = 0;  // the latest heartbeat, which an order answers
   std::optional<Report> report;
-  std::optional<BootTime> down_since;           // as primary: stopped or hung, as it says itself
+  std::optional<BootTime> down_since;  // as primary: not running, as it says itself
+  // As primary: the furthest its WAL reached while it ran. A crashed server tells its last
+  // checkpoint only.
+  Lsn wal_end;
   std::optional<BootTime> not_streaming_since;  // as standby: the primary does not see it stream
   bool attached = false;                        // the primary sees it stream
   // Until then this node may still acknowledge writes: the last lease plus the clocks' drift.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/core/failover.h"
 
+#include <algorithm>
 #include <set>
 #include <tuple>
 
@@ -28,22 +29,27 @@ bool MayFailOver(const Turn& turn) {
   return InStage(turn, Stage::kRunning) && turn.spec().failover.automatic;
 }
 
+// With onCrash: restart the agent tries first, and gets time for it.
+Duration PatienceWithPrimary(const Turn& turn) {
+  const FailoverSpec& failover = turn.spec().failover;
+  return failover.restart_on_crash ? failover.detect_after * 3 : failover.detect_after;
+}
+
 bool PrimaryReportsDown(const Turn& turn) {
   const MemberView& primary = Primary(turn);
   if (!MayFailOver(turn) || !IsHeard(turn.state(), primary, turn.now) || !IsDown(*primary.report) ||
       !primary.down_since.has_value()) {
     return false;
   }
-  // With onCrash: restart the agent tries first; detectAfter is its time for it.
   return !turn.spec().failover.restart_on_crash ||
-         turn.now - *primary.down_since >= turn.spec().failover.detect_after * 3;
+         turn.now - *primary.down_since >= PatienceWithPrimary(turn);
 }
 
 bool PrimaryReportsHung(const Turn& turn) {
   const MemberView& primary = Primary(turn);
   return MayFailOver(turn) && IsHeard(turn.state(), primary, turn.now) &&
          !IsDown(*primary.report) && primary.down_since.has_value() &&
-         turn.now - *primary.down_since >= turn.spec().failover.detect_after;
+         turn.now - *primary.down_since >= PatienceWithPrimary(turn);
 }
 
 // Silence alone proves little: every standby that can be heard must have lost it too, and there
@@ -106,7 +112,7 @@ void FenceStopped(const Turn& turn, absl::string_view rule) {
 
 bool CleanStopOverdue(const Turn& turn) {
   return InStage(turn, Stage::kStopping) && (turn.InStageFor() >= turn.timing.stop_timeout ||
-                                             !IsHeard(turn.state(), Primary(turn), turn.now));
+                                             IsSilent(turn.state(), Primary(turn), turn.now));
 }
 
 void FenceOverdue(const Turn& turn, absl::string_view rule) {
@@ -169,6 +175,24 @@ bool TargetIsStillAwaited(const Turn& turn) {
          turn.InStageFor() < turn.timing.resume_after;
 }
 
+// Where the votes do not prove that nothing is lost, one more may mean a smaller loss. Who holds
+// data of this cluster and can be heard gets a short while to cast it.
+bool MoreVotesAreAwaited(const Turn& turn) {
+  const ClusterState& state = turn.state();
+  if (turn.InStageFor() >= turn.timing.resume_after) {
+    return false;
+  }
+  const std::set<std::string> voters = VotersOf(state, turn.now);
+  for (const auto& [node, member] : state.members) {
+    if (node != state.durable.primary && voters.count(node) == 0 &&
+        IsHeard(state, member, turn.now) && member.report->data_is_complete &&
+        member.report->system_identifier == state.durable.system_identifier) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool VotesSuffice(const Turn& turn) {
   if (!InStage(turn, Stage::kFencing) || TargetIsStillAwaited(turn)) {
     return false;
@@ -180,6 +204,7 @@ bool VotesSuffice(const Turn& turn) {
 
 // The old primary said where its WAL ends after a clean shutdown: who has received more than the
 // start of that last record has received all of it (walsenders send everything before they exit).
+// An LSN on an earlier timeline says nothing: that WAL may have diverged.
 bool CaughtUpWithCleanStop(const Turn& turn) {
   if (!InStage(turn, Stage::kFencing) || TargetIsStillAwaited(turn)) {
     return false;
@@ -189,7 +214,16 @@ bool CaughtUpWithCleanStop(const Turn& turn) {
   return chosen.has_value() && OldPrimaryIsFenced(turn.state(), turn.now) &&
          old.report.has_value() && old.report->epoch >= turn.durable().epoch &&
          old.report->clean_stop && old.report->write_lsn.valid() &&
+         chosen->ballot.timeline >= turn.durable().timeline &&
          chosen->ballot.lsn > old.report->write_lsn;
+}
+
+// How far the lost primary's WAL reached, as it said itself; for a candidate that was lost too, how
+// far that of its predecessor. 0/0: nobody told this controller.
+Lsn EndOfLostWal(const Turn& turn) {
+  const MemberView& old = Primary(turn);
+  const bool tells = old.report.has_value() && old.report->clean_stop;
+  return tells ? std::max(old.wal_end, old.report->write_lsn) : old.wal_end;
 }
 
 // Asynchronous by choice: the old primary must be fenced for certain, all who can be heard have
@@ -198,31 +232,35 @@ bool AsynchronousLossIsBounded(const Turn& turn) {
   const ClusterState& state = turn.state();
   if (!InStage(turn, Stage::kFencing) ||
       turn.spec().synchronous.durability != DataDurability::kOff ||
-      !OldPrimaryIsFenced(state, turn.now)) {
+      !OldPrimaryIsFenced(state, turn.now) || TargetIsStillAwaited(turn) ||
+      MoreVotesAreAwaited(turn)) {
     return false;
   }
   const std::optional<Candidate> chosen = Chosen(state, turn.now);
-  const MemberView& old = Primary(turn);
-  if (!chosen.has_value() || !old.report.has_value() ||
+  const Lsn end = EndOfLostWal(turn);
+  if (!chosen.has_value() || !end.valid() || chosen->ballot.timeline < turn.durable().timeline ||
       !ReachesAllVotes(state, *chosen, turn.now)) {
     return false;
   }
-  return BytesBetween(chosen->ballot.lsn, old.report->write_lsn) <=
-         turn.spec().failover.max_lag_bytes;
+  return BytesBetween(chosen->ballot.lsn, end) <= turn.spec().failover.max_lag_bytes;
 }
 
 bool LossWasAccepted(const Turn& turn) {
   return InStage(turn, Stage::kFencing) && turn.durable().accept_data_loss &&
-         !TargetIsStillAwaited(turn) && OldPrimaryIsFenced(turn.state(), turn.now) &&
-         Chosen(turn.state(), turn.now).has_value();
+         !TargetIsStillAwaited(turn) && !MoreVotesAreAwaited(turn) &&
+         OldPrimaryIsFenced(turn.state(), turn.now) && Chosen(turn.state(), turn.now).has_value();
 }
 
 void Promote(const Turn& turn, const Candidate& chosen) {
   Durable& durable = turn.durable();
   const std::set<std::string> voters = VotersOf(turn.state(), turn.now);
+  const Lsn end_of_lost_wal = EndOfLostWal(turn);
   durable.primary = chosen.node;
   durable.target.clear();
+  durable.accept_data_loss = false;  // it was about this choice, not about a later one
   OrderQuorum(turn.state(), QuorumForNewPrimary(turn.state(), chosen.node, voters));
+  MemberView& candidate = turn.state().members.at(chosen.node);
+  candidate.wal_end = std::max(chosen.ballot.lsn, end_of_lost_wal);
   turn.EnterStage(Stage::kPromoting);
 }
 
@@ -258,7 +296,7 @@ void PromoteCaughtUp(const Turn& turn, absl::string_view rule) {
 
 void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
   const Candidate chosen = *Chosen(turn.state(), turn.now);
-  const uint64_t lost = BytesBetween(chosen.ballot.lsn, Primary(turn).report->write_lsn);
+  const uint64_t lost = BytesBetween(chosen.ballot.lsn, EndOfLostWal(turn));
   const std::string text = DescribeChoice(
       turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
   Promote(turn, chosen);
@@ -268,7 +306,6 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
 void PromoteAcceptingLoss(const Turn& turn, absl::string_view rule) {
   const Candidate chosen = *Chosen(turn.state(), turn.now);
   const std::string text = DescribeChoice(turn, chosen, "a person accepted that commits are lost");
-  turn.durable().accept_data_loss = false;
   PromoteAlone(turn, chosen);
   turn.Note(rule, chosen.node, text, true);
 }
@@ -282,10 +319,13 @@ bool OldPrimaryCanResume(const Turn& turn) {
   const MemberView& old = Primary(turn);
   if (!IsHeard(turn.state(), old, turn.now) || old.report->epoch < turn.durable().epoch ||
       old.report->server != ServerState::kStopped || !old.report->data_is_complete ||
+      old.report->system_identifier != turn.durable().system_identifier ||
       PriorityOf(turn.spec(), turn.durable().primary) == 0) {
     return false;
   }
-  bool somebody_may_vote = false;
+  // After a restart of this controller the others get time to dial in.
+  bool somebody_may_vote = turn.state().members.size() > 1 &&
+                           turn.now - turn.state().started_at < turn.spec().failover.detect_after;
   for (const auto& [node, member] : turn.state().members) {
     somebody_may_vote |= node != turn.durable().primary && member.connected &&
                          member.report.has_value() && member.report->data_is_complete;
@@ -296,6 +336,7 @@ bool OldPrimaryCanResume(const Turn& turn) {
 void ResumeOldPrimary(const Turn& turn, absl::string_view rule) {
   turn.EnterStage(Stage::kPromoting);
   turn.durable().target.clear();
+  turn.durable().accept_data_loss = false;
   turn.Note(rule, turn.durable().primary,
             "no standby may be promoted without a loss; it has every commit and starts again",
             true);
@@ -316,11 +357,11 @@ void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
   turn.durable().timeline = report.timeline;
   turn.durable().fork_lsn = report.fork_lsn;
   turn.durable().planned = false;
-  turn.durable().accept_data_loss = false;
   turn.EnterStage(Stage::kRunning);
   for (auto& [node, member] : turn.state().members) {
     member.attached = false;
     member.not_streaming_since = turn.now;
+    member.wal_end = node == turn.durable().primary ? report.write_lsn : Lsn{};
   }
   turn.Note(
       rule, turn.durable().primary,
@@ -334,10 +375,18 @@ bool CandidateIsLost(const Turn& turn) {
   }
   const MemberView& candidate = Primary(turn);
   const Duration patience = turn.spec().failover.detect_after;
-  const bool silent = !IsHeard(turn.state(), candidate, turn.now) && turn.InStageFor() >= patience;
-  const bool down = candidate.down_since.has_value() && turn.InStageFor() >= patience * 3 &&
+  if (IsSilent(turn.state(), candidate, turn.now)) {
+    return turn.InStageFor() >= patience;
+  }
+  if (!candidate.report.has_value()) {
+    return false;
+  }
+  const Report& report = *candidate.report;
+  const bool down = (IsDown(report) || report.server == ServerState::kHung) &&
+                    candidate.down_since.has_value() && turn.InStageFor() >= patience * 3 &&
                     turn.now - *candidate.down_since >= patience * 3;
-  return silent || down;
+  const bool stuck = !report.step_error.empty() && turn.InStageFor() >= patience * 10;
+  return down || stuck;
 }
 
 void ChooseAgain(const Turn& turn, absl::string_view rule) {

@@ -26,13 +26,20 @@ bool NamesAreWanted(const Turn& turn) {
          !turn.state().members.at(turn.durable().primary).address.empty();
 }
 
+// Right after a restart of this controller nobody seems to stream; only the primary tells.
+bool WhoStreamsIsKnown(const Turn& turn) {
+  const MemberView& primary = turn.state().members.at(turn.durable().primary);
+  return primary.report.has_value() && primary.report->writable_epoch == turn.durable().epoch;
+}
+
 NameRecords Wanted(const Turn& turn) {
   NameRecords records = turn.durable().names;
   records.epoch = turn.durable().epoch;
   records.primary_addresses = {turn.state().members.at(turn.durable().primary).address};
   records.standby_addresses.clear();
   if (!turn.spec().dns.standbys.empty()) {
-    records.standby_addresses = StandbyAddresses(turn.state());
+    records.standby_addresses = WhoStreamsIsKnown(turn) ? StandbyAddresses(turn.state())
+                                                        : turn.durable().names.standby_addresses;
   }
   return records;
 }

@@ -79,10 +79,20 @@ void ConfirmQuorum(const Turn& turn, absl::string_view rule) {
             absl::StrCat("commits are confirmed by ", Describe(turn.durable().quorum)));
 }
 
+// Going back to a quorum that may still be in effect waits until the present one was seen in
+// effect: else a report from before both orders would be taken for the confirmation.
+bool WouldBeConfirmedTooEarly(const ClusterState& state, const Quorum& target) {
+  const std::vector<Quorum>& older = state.durable.older;
+  return !state.quorum_barrier.has_value() &&
+         std::find(older.begin(), older.end(), target) != older.end();
+}
+
 bool QuorumShouldChange(const Turn& turn) {
-  return turn.durable().stage == Stage::kRunning &&
-         PrimaryReport(turn.state(), turn.now) != nullptr &&
-         TargetQuorum(turn.state(), turn.now, turn.timing) != turn.durable().quorum;
+  if (turn.durable().stage != Stage::kRunning || PrimaryReport(turn.state(), turn.now) == nullptr) {
+    return false;
+  }
+  const Quorum target = TargetQuorum(turn.state(), turn.now, turn.timing);
+  return target != turn.durable().quorum && !WouldBeConfirmedTooEarly(turn.state(), target);
 }
 
 void ChangeQuorum(const Turn& turn, absl::string_view rule) {
@@ -123,15 +133,18 @@ Quorum QuorumForNewPrimary(const ClusterState& state,
       quorum.standbys.push_back(node);
     }
   }
-  if (quorum.standbys.empty()) {
+  const SynchronousSpec& wanted = state.durable.spec.synchronous;
+  const bool too_few =
+      wanted.durability == DataDurability::kRequired && quorum.standbys.size() < wanted.number;
+  if (quorum.standbys.empty() || too_few) {
+    quorum.standbys.clear();
     for (const auto& [node, member] : state.members) {
       if (node != primary) {
         quorum.standbys.push_back(node);
       }
     }
   }
-  quorum.number = std::min<uint32_t>(state.durable.spec.synchronous.number,
-                                     static_cast<uint32_t>(quorum.standbys.size()));
+  quorum.number = std::min<uint32_t>(wanted.number, static_cast<uint32_t>(quorum.standbys.size()));
   return quorum;
 }
 

@@ -20,8 +20,8 @@ bool Covers(const std::set<std::string>& voters, const Quorum& quorum);
 bool CoversAll(const std::set<std::string>& voters, const Durable& durable);
 
 // The quorum a new primary starts with: the members that just voted, so that a second loss can be
-// survived at once. If nobody else is left, all others: commits wait until one is back or a durable
-// step lowers the number.
+// survived at once. If nobody else is left, or fewer than `required` asks for, all others: commits
+// wait until they are back or a durable step lowers the number.
 Quorum QuorumForNewPrimary(const ClusterState& state,
                            const std::string& primary,
                            const std::set<std::string>& voters);

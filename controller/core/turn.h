@@ -66,6 +66,12 @@ inline bool IsHeard(const ClusterState& state, const MemberView& member, BootTim
          now - member.last_heard < state.durable.spec.failover.detect_after;
 }
 
+// Whether nothing came from `member` for detectAfter. Unlike !IsHeard(), an agent that just dials
+// again is not silent yet, and nobody is right after a restart of this controller.
+inline bool IsSilent(const ClusterState& state, const MemberView& member, BootTime now) {
+  return now - member.last_heard >= state.durable.spec.failover.detect_after;
+}
+
 inline bool IsDown(const Report& report) {
   return report.server == ServerState::kStopped || report.server == ServerState::kAbsent;
 }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Failover where commits may be missing: asynchronous by choice, or a loss that a person accepts.
+#include <gtest/gtest.h>
+
+#include "controller/core/failover.h"
+#include "tests/unit/controller_core/drive.h"
+
+namespace pgmahout::controller {
+namespace {
+
+ClusterSpec Asynchronous() {
+  ClusterSpec spec = SpecOf(3);
+  spec.synchronous.durability = DataDurability::kOff;
+  return spec;
+}
+
+// The standbys fall behind by `mib`.
+void FallBehind(Drive& drive, int mib) {
+  for (const char* node : {"db2", "db3"}) {
+    drive.node(node).streams = false;
+  }
+  drive.Pass(Duration{200});
+  for (int i = 0; i < mib; ++i) {
+    drive.Commit();
+  }
+  drive.Pass(Duration{1'000});
+}
+
+TEST(Asynchronous, NeedsNoStandbyToCommit) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  EXPECT_EQ(drive.durable().quorum, Quorum{});
+}
+
+TEST(Asynchronous, LagWithinMaxLagIsPromoted) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  FallBehind(drive, 1);
+  drive.Crash("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
+  EXPECT_TRUE(drive.Fired("promote-asynchronous"));
+  EXPECT_NE(drive.MessageOf("promote-asynchronous").find("at least 1048576 bytes are lost"),
+            std::string::npos)
+      << drive.MessageOf("promote-asynchronous");
+}
+
+// The crashed server itself names its last checkpoint only, which every standby has.
+TEST(Asynchronous, LagAboveMaxLagIsNot) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  FallBehind(drive, 5);
+  drive.Crash("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.node("db1").obeys = false;
+  drive.node("db1").report.server = ServerState::kAbsent;  // its disk is gone: it cannot resume
+  drive.node("db1").report.epoch = 2;
+  drive.Pass(Duration{30'000});
+  EXPECT_EQ(drive.durable().stage, Stage::kFencing) << drive.MessageOf("promote-asynchronous");
+  EXPECT_EQ(drive.PhaseName(), "NoPrimary");
+}
+
+TEST(Asynchronous, SilentPrimaryIsReplacedOnlyAfterItsLease) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  const BootTime lost = drive.now();
+  drive.KillVm("db1");
+  const BootTime may_write_until = drive.state().members.at("db1").may_write_until;
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
+  EXPECT_GE(drive.now(), may_write_until);
+  EXPECT_GE(drive.now() - lost, Duration{9'000});
+}
+
+TEST(Asynchronous, EveryoneWhoCanBeHeardVotesBeforeTheChoice) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  drive.node("db2").streams = false;
+  drive.Pass(Duration{200});
+  drive.Commit();
+  drive.Pass(Duration{1'000});
+  drive.node("db3").votes = false;  // slower than db2, and ahead of it
+  drive.Crash("db1");
+  drive.Pass(Duration{1'000});
+  EXPECT_EQ(drive.durable().stage, Stage::kFencing);
+  drive.node("db3").votes = true;
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); })) << drive.PhaseReason();
+}
+
+TEST(Asynchronous, WalOfAnEarlierTimelineIsNotMeasured) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  drive.Crash("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2") && drive.IsHealthy(); }));
+  drive.KillVm("db1");
+  drive.Pass(Duration{500});
+  drive.node("db3").obeys = false;
+  Report& stale = drive.node("db3").report;
+  drive.Crash("db2");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  stale.epoch = drive.durable().epoch;
+  stale.receiver_streaming = false;
+  stale.ballot = Ballot{drive.durable().epoch, 1, Wal(9'000)};
+  drive.Pass(Duration{2'000});
+  EXPECT_FALSE(drive.durable().primary == "db3") << "its WAL left the history at the last fork";
+}
+
+TEST(Asynchronous, CandidateThatIsLostTooIsReplacedWithinTheSameBound) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  drive.node("db2").promotes = false;
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().primary == "db2"; }, Duration{30'000}));
+  drive.KillVm("db2");
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); }, Duration{60'000}))
+      << drive.PhaseReason();
+}
+
+// ---- A person accepts the loss ----
+
+TEST(AcceptDataLoss, PromotesTheBestOfThoseLeft) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db3");
+  drive.KillVm("db1");
+  drive.Pass(Duration{30'000});
+  ASSERT_EQ(drive.PhaseName(), "NoPrimary");
+  drive.Feed(FailoverRequested{"", true});
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
+  EXPECT_TRUE(drive.Fired("promote-accepting-loss"));
+  EXPECT_FALSE(drive.durable().accept_data_loss);
+}
+
+TEST(AcceptDataLoss, WaitsUntilTheOldPrimaryIsFenced) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db3");
+  drive.KillVm("db1");
+  const BootTime may_write_until = drive.state().members.at("db1").may_write_until;
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.Feed(FailoverRequested{"", true});
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
+  EXPECT_GE(drive.now(), may_write_until);
+}
+
+TEST(AcceptDataLoss, WaitsForAVoteThatMakesTheLossSmaller) {
+  ClusterSpec spec = SpecOf(3);
+  spec.failover.automatic = false;
+  spec.synchronous.durability = DataDurability::kOff;
+  Drive drive = Drive::Healthy(spec);
+  drive.node("db2").streams = false;
+  drive.Pass(Duration{200});
+  for (int i = 0; i < 9; ++i) {
+    drive.Commit();
+  }
+  drive.Crash("db1");
+  drive.Pass(Duration{1'000});
+  drive.node("db3").votes = false;
+  drive.Feed(FailoverRequested{"", true});
+  drive.Pass(Duration{1'000});
+  drive.node("db3").votes = true;
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); })) << drive.PhaseReason();
+}
+
+// What was accepted is this loss, not the next one.
+TEST(AcceptDataLoss, DoesNotOutliveTheChoiceItWasMeantFor) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db3");
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.Feed(FailoverRequested{"", true});  // waits for the lease of db1
+  drive.BootVm("db3");  // in time: the votes cover everything, nothing needs to be accepted
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kPromoting; }));
+  ASSERT_TRUE(drive.Fired("promote-by-votes"));
+  const std::string candidate = drive.durable().primary;
+  drive.KillVm(candidate);
+  drive.Pass(Duration{60'000});
+  EXPECT_EQ(drive.durable().primary, candidate);
+  EXPECT_EQ(drive.durable().stage, Stage::kFencing);
+}
+
+TEST(AcceptDataLoss, NobodyElseIsPromotedUntilTheNewPrimaryIsCopied) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db3");
+  drive.KillVm("db1");
+  drive.Pass(Duration{30'000});
+  drive.Feed(FailoverRequested{"", true});
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kPromoting; }));
+  EXPECT_EQ(drive.durable().older, std::vector<Quorum>{Quorum{}});
+}
+
+}  // namespace
+}  // namespace pgmahout::controller
