@@ -84,13 +84,14 @@ Maybe KillOrphans(const World& world) {
   return Do(world, StepKind::kKill, "PostgreSQL processes have outlived their postmaster");
 }
 
-// The lease is counted on this VM's own clock, from before the heartbeat was sent (I1).
+// The lease is counted on this VM's own clock, from before the heartbeat was sent (I1). Time alone
+// ends it: an order of a later epoch that takes the role away says itself how to stop, which for a
+// switchover is a clean shutdown.
 Maybe FenceAtDeadline(const World& world) {
   if (world.memory.cluster.empty() || !RunsAsPrimary(world.observation)) {
     return std::nullopt;
   }
-  const bool valid = world.lease.has_value() && world.lease->epoch == world.memory.epoch;
-  if (!valid || world.now >= world.lease->deadline - world.fence_margin / 3) {
+  if (!world.lease.has_value() || world.now >= world.lease->deadline - world.fence_margin / 3) {
     return Do(world, StepKind::kKill, "the lease to be primary is over");
   }
   if (world.now >= world.lease->deadline - world.fence_margin) {

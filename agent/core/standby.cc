@@ -56,8 +56,14 @@ Step RejoinFormerPrimary(const World& world) {
     return Wait(world, "waits for a confirmed primary to rejoin");
   }
   const ControlData& control = *world.observation.data.control;
+  if (control.timeline == desired.upstream_timeline) {
+    // Two promotions took the same number. pg_rewind compares numbers only and would find nothing
+    // to do.
+    return Rebuild(world, "its timeline is not in the history of the primary");
+  }
+  // fork_lsn is where the parent ends; an earlier timeline ended before it.
   const bool all_of_it_is_known = control.state == "shut down" &&
-                                  control.timeline < desired.upstream_timeline &&
+                                  control.timeline + 1 == desired.upstream_timeline &&
                                   control.checkpoint_lsn < desired.fork_lsn;
   if (all_of_it_is_known) {
     return Do(world, StepKind::kMarkStandby, "its WAL ends before the new timeline begins");
