@@ -27,7 +27,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes =
 // Makes the entries of `directory` (created, renamed, removed files) durable.
 absl::Status SyncDirectory(const std::string& directory);
 
-// Creates `path` and missing parents with `mode`; fine if it is there already.
+// Creates `path` with `mode` and missing parents with 0755; fine if it is there already.
 absl::Status MakeDirectories(const std::string& path, mode_t mode);
 
 }  // namespace pgmahout

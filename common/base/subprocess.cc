@@ -8,11 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/error.h"
@@ -54,6 +56,14 @@ struct Prepared {
   const char* directory = nullptr;
 };
 
+// getenv() in the program finds the first of two entries, so the inherited one must go.
+bool IsReplaced(absl::string_view entry, const Command& command) {
+  return std::any_of(command.environment.begin(), command.environment.end(),
+                     [entry](const auto& added) {
+                       return absl::StartsWith(entry, absl::StrCat(added.first, "="));
+                     });
+}
+
 Prepared Prepare(const Command& command) {
   Prepared prepared;
   for (const std::string& argument : command.argv) {
@@ -64,7 +74,9 @@ Prepared Prepare(const Command& command) {
     prepared.environment_text.push_back(absl::StrCat(name, "=", value));
   }
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    prepared.environment.push_back(*entry);
+    if (!IsReplaced(*entry, command)) {
+      prepared.environment.push_back(*entry);
+    }
   }
   for (std::string& entry : prepared.environment_text) {
     prepared.environment.push_back(entry.data());

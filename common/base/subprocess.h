@@ -16,7 +16,7 @@ namespace pgmahout {
 
 struct Command {
   std::vector<std::string> argv;  // argv[0] is the program's path; PATH is not searched
-  // Added to the inherited environment. Never a secret: other users may read it.
+  // Added to the inherited environment; wins over it. Never a secret: other users may read it.
   std::vector<std::pair<std::string, std::string>> environment;
   std::string directory;     // working directory; empty keeps ours
   Duration timeout{30'000};  // then SIGKILL to the process group
