@@ -17,8 +17,10 @@
 #include <memory>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/base/check.h"
 #include "common/base/error.h"
@@ -225,22 +227,51 @@ std::string ToPem(X509* certificate) {
   return ssl::TextOf(bio.get());
 }
 
-// The CA among those shown that has `pin` and signed the server's certificate, as PEM; empty if
-// there is none.
-std::string FindPinned(SSL* session, const std::string& pin) {
+// Signed by itself, so its validity and constraints are the CA's own words, and signer of `leaf`.
+bool IsCaOf(X509* leaf, X509* candidate) {
+  EVP_PKEY* key = X509_get0_pubkey(candidate);
+  const bool is_ca =
+      key != nullptr && X509_verify(candidate, key) == 1 && X509_verify(leaf, key) == 1;
+  ERR_clear_error();
+  return is_ca;
+}
+
+struct Shown {
+  std::string ca_pem;             // of the CA that was looked for; empty: not among them
+  std::vector<std::string> pins;  // of all others, for people
+};
+
+Shown LookFor(SSL* session, const std::string& pin) {
+  Shown shown;
   const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(session);
   X509* leaf = SSL_get0_peer_certificate(session);
   for (int i = 0; leaf != nullptr && i < sk_X509_num(chain); ++i) {
     X509* candidate = sk_X509_value(chain, i);
     std::string pem = ToPem(candidate);
     const auto its_pin = SpkiPinOf(pem);
-    if (its_pin.ok() && ConstantTimeEquals(*its_pin, pin) &&
-        X509_verify(leaf, X509_get0_pubkey(candidate)) == 1) {
-      return pem;
+    if (its_pin.ok() && ConstantTimeEquals(*its_pin, pin) && IsCaOf(leaf, candidate)) {
+      shown.ca_pem = std::move(pem);
+      return shown;
     }
+    shown.pins.push_back(its_pin.ok() ? *its_pin : "unreadable");
   }
-  ERR_clear_error();
-  return "";
+  return shown;
+}
+
+absl::Status WrongCa(const std::string& where,
+                     const std::string& pin,
+                     std::vector<std::string> pins) {
+  constexpr size_t kMostPins = 4;  // a stranger must not fill the log
+  const bool is_shown = std::find(pins.begin(), pins.end(), pin) != pins.end();
+  pins.resize(std::min(pins.size(), kMostPins));
+  return WithInfo(
+      absl::PermissionDeniedError(
+          absl::StrCat("controller ", where, " is not the one this token was made by")),
+      ErrorInfo{"wrong-ca",
+                absl::StrCat("The token expects a CA with public key ", pin, "; the server shows ",
+                             absl::StrJoin(pins, ", "), ".",
+                             is_shown ? " That CA did not sign what the server shows." : ""),
+                "Check the controller's address, or make a token on this controller."});
 }
 
 }  // namespace
@@ -264,16 +295,11 @@ absl::StatusOr<std::string> FetchPinnedCa(const std::string& host,
                     ErrorInfo{"controller-unreachable", "",
                               "Check the controller's address, that it runs, and the firewall."});
   }
-  std::string found = FindPinned(session.get(), pin);
-  if (found.empty()) {
-    return WithInfo(
-        absl::PermissionDeniedError(
-            absl::StrCat("controller ", where, " is not the one this token was made by")),
-        ErrorInfo{"wrong-ca",
-                  absl::StrCat("None of the certificates it shows has the public key ", pin, "."),
-                  "Check the controller's address, or make a token on this controller."});
+  Shown shown = LookFor(session.get(), pin);
+  if (shown.ca_pem.empty()) {
+    return WrongCa(where, pin, std::move(shown.pins));
   }
-  return found;
+  return std::move(shown.ca_pem);
 }
 
 }  // namespace pgmahout

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/net/pki.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
@@ -182,6 +183,29 @@ void SetSerialAndTimes(X509* certificate, int64_t now_ms, int days) {
   ASN1_TIME_set(X509_getm_notAfter(certificate), now + time_t{days} * 24 * 3600);
 }
 
+// A named curve only: peers refuse certificates that spell the curve's parameters out.
+bool IsNamedP256(EVP_PKEY* key) {
+  std::array<char, 64> group{};
+  int spelt_out = 0;
+  const bool named =
+      EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+      EVP_PKEY_get_group_name(key, group.data(), group.size(), nullptr) == 1 &&
+      EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &spelt_out) == 1;
+  ERR_clear_error();
+  return named && spelt_out == 0 && absl::string_view(group.data()) == SN_X9_62_prime256v1;
+}
+
+absl::Status CheckStrength(EVP_PKEY* key) {
+  const bool is_strong_rsa =
+      EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= 2048;
+  if (is_strong_rsa || IsNamedP256(key)) {
+    return absl::OkStatus();
+  }
+  return WithHint(absl::InvalidArgumentError("the key of the certificate request is neither P-256 "
+                                             "nor RSA with at least 2048 bits"),
+                  "Make the request with a new key of one of these kinds.");
+}
+
 class OpenSslAuthority : public CertificateAuthority {
  public:
   OpenSslAuthority(ssl::Key key, ssl::Certificate certificate)
@@ -195,15 +219,14 @@ class OpenSslAuthority : public CertificateAuthority {
                                           const CertificateTerms& terms) const override {
     PGM_ASSIGN_OR_RETURN(const ssl::Request request, ReadRequest(request_pem));
     EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
-    if (key == nullptr || X509_REQ_verify(request.get(), key) != 1) {
+    if (key == nullptr) {
+      return ssl::Failed(absl::StatusCode::kInvalidArgument,
+                         "the certificate request has no key that can be used");
+    }
+    PGM_RETURN_IF_ERROR(CheckStrength(key));
+    if (X509_REQ_verify(request.get(), key) != 1) {
       return ssl::Failed(absl::StatusCode::kPermissionDenied,
                          "the certificate request does not prove possession of its key");
-    }
-    const int type = EVP_PKEY_get_base_id(key);
-    if (type != EVP_PKEY_EC && !(type == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) >= 2048)) {
-      return absl::InvalidArgumentError(
-          "the key of the certificate request is neither an elliptic curve key nor RSA with at "
-          "least 2048 bits");
     }
     return Sign(key, terms);
   }
@@ -235,6 +258,33 @@ class OpenSslAuthority : public CertificateAuthority {
   ssl::Certificate certificate_;
   std::string pem_;
 };
+
+absl::StatusOr<std::unique_ptr<CertificateAuthority>> MakePair(const std::string& key_pem,
+                                                               const std::string& certificate_pem,
+                                                               const std::string& directory) {
+  absl::StatusOr<ssl::Key> key = ReadKey(key_pem);
+  if (!key.ok()) {
+    return Annotate(key.status(), absl::StrCat("\"", directory, "/ca.key\""));
+  }
+  absl::StatusOr<ssl::Certificate> certificate = ReadCertificate(certificate_pem);
+  if (!certificate.ok()) {
+    return Annotate(certificate.status(), absl::StrCat("\"", directory, "/ca.crt\""));
+  }
+  if (X509_check_private_key(certificate->get(), key->get()) != 1) {
+    ERR_clear_error();
+    return absl::FailedPreconditionError(
+        absl::StrCat("\"", directory, "/ca.key\" is not the key of \"", directory, "/ca.crt\""));
+  }
+  return std::unique_ptr<CertificateAuthority>(
+      std::make_unique<OpenSslAuthority>(*std::move(key), *std::move(certificate)));
+}
+
+absl::Status WithBackupHint(const absl::Status& status, const std::string& directory) {
+  return WithHint(status, absl::StrCat("Restore both ca.key and ca.crt in \"", directory,
+                                       "\" from a backup. Every node and admin trusts this CA, so "
+                                       "it is never made anew over an old one. If no node ever "
+                                       "joined, remove what is left of the two and start again."));
+}
 
 absl::Status MakeAuthority(const std::string& key_path,
                            const std::string& certificate_path,
@@ -291,29 +341,19 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Load
     key_pem = ReadFile(key_path);
     certificate_pem = ReadFile(certificate_path);
   }
-  const std::string hint = absl::StrCat("Restore both ca.key and ca.crt in \"", directory,
-                                        "\" from a backup. Every node and admin trusts this CA, so "
-                                        "it is never made anew over an old one.");
-  if (!key_pem.ok() || !certificate_pem.ok()) {
-    return WithHint(key_pem.ok() ? certificate_pem.status() : key_pem.status(), hint);
+  for (const absl::Status& status : {key_pem.status(), certificate_pem.status()}) {
+    if (absl::IsNotFound(status)) {
+      return WithBackupHint(status, directory);
+    }
+    if (!status.ok()) {
+      return WithHint(status, "Make the file readable for the user that the controller runs as.");
+    }
   }
-  absl::StatusOr<ssl::Key> key = ReadKey(*key_pem);
-  if (!key.ok()) {
-    return WithHint(Annotate(key.status(), absl::StrCat("\"", key_path, "\"")), hint);
+  auto authority = MakePair(*key_pem, *certificate_pem, directory);
+  if (!authority.ok()) {
+    return WithBackupHint(authority.status(), directory);
   }
-  absl::StatusOr<ssl::Certificate> certificate = ReadCertificate(*certificate_pem);
-  if (!certificate.ok()) {
-    return WithHint(Annotate(certificate.status(), absl::StrCat("\"", certificate_path, "\"")),
-                    hint);
-  }
-  if (X509_check_private_key(certificate->get(), key->get()) != 1) {
-    ERR_clear_error();
-    return WithHint(absl::FailedPreconditionError(absl::StrCat(
-                        "\"", key_path, "\" is not the key of \"", certificate_path, "\"")),
-                    hint);
-  }
-  return std::unique_ptr<CertificateAuthority>(
-      std::make_unique<OpenSslAuthority>(*std::move(key), *std::move(certificate)));
+  return authority;
 }
 
 absl::StatusOr<KeyAndCertificate> CertificateAuthority::Issue(const CertificateTerms& terms) const {
@@ -379,7 +419,12 @@ absl::StatusOr<int64_t> CertificateNotAfter(const std::string& certificate_pem) 
 
 absl::StatusOr<std::string> SpkiPinOf(const std::string& certificate_pem) {
   PGM_ASSIGN_OR_RETURN(const ssl::Certificate certificate, ReadCertificate(certificate_pem));
-  return Fingerprint256(X509_get0_pubkey(certificate.get()));
+  EVP_PKEY* key = X509_get0_pubkey(certificate.get());
+  if (key == nullptr) {  // strangers may show keys of any kind
+    return ssl::Failed(absl::StatusCode::kInvalidArgument,
+                       "the certificate has no key that can be read");
+  }
+  return Fingerprint256(key);
 }
 
 std::string RandomHex(size_t bytes) {

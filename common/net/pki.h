@@ -56,8 +56,9 @@ class CertificateAuthority {
 
   virtual const std::string& certificate_pem() const = 0;
 
-  // A certificate for the key of `request_pem`, which must prove that the sender holds it. The
-  // request's own names are ignored.
+  // A certificate for the key of `request_pem`. The request's own names and extensions are ignored.
+  // InvalidArgument unless the key is P-256 or RSA with 2048 bits or more; PermissionDenied if the
+  // request does not prove that the sender holds the key.
   virtual absl::StatusOr<std::string> SignRequest(const std::string& request_pem,
                                                   const CertificateTerms& terms) const = 0;
 
@@ -82,8 +83,10 @@ absl::StatusOr<int64_t> CertificateNotAfter(const std::string& certificate_pem);
 absl::StatusOr<std::string> SpkiPinOf(const std::string& certificate_pem);
 
 // Connects to host:port and returns the CA certificate among those the server shows, if its public
-// key has `pin` and it signed the server's certificate. PermissionDenied for any other server;
-// Unavailable if nobody answers, or not in TLS. Blocks up to `timeout`, name lookup included.
+// key has `pin`, and it signed itself and the server's certificate. PermissionDenied for any other
+// server, with the pins on both sides in the detail; Unavailable if nobody answers, or not in TLS.
+// Blocks up to `timeout`, name lookup included. A node's certificate passes too: the CA is proven,
+// not the controller, so nothing secret may follow without a check of the server's name.
 absl::StatusOr<std::string> FetchPinnedCa(const std::string& host,
                                           uint16_t port,
                                           const std::string& pin,

@@ -91,6 +91,7 @@ void ServeTls(int fd, const KeyAndCertificate& own, const std::string& shown) {
   const ssl::Context context(SSL_CTX_new(TLS_server_method()));
   const ssl::Bio key_bio = ssl::ReadOnly(own.key_pem);
   const ssl::Key key(PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
+  SSL_CTX_set_security_level(context.get(), 0);  // also shows what no decent server would
   SSL_CTX_use_certificate(context.get(), Parse(own.certificate_pem).get());
   SSL_CTX_use_PrivateKey(context.get(), key.get());
   if (!shown.empty()) {
@@ -136,8 +137,11 @@ TEST_F(FetchPinnedCaTest, ReturnsTheCaWithThePin) {
 
 TEST_F(FetchPinnedCaTest, RefusesAServerOfAnotherCa) {
   const Server server([&](int fd) { ServeTls(fd, own_, authority_->certificate_pem()); });
-  const auto ca = FetchPinnedCa("127.0.0.1", server.port(), Sha256Hex("another key"), kLong);
+  const std::string wrong_pin = Sha256Hex("another key");
+  const auto ca = FetchPinnedCa("127.0.0.1", server.port(), wrong_pin, kLong);
   ASSERT_EQ(ca.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(InfoOf(ca.status()).detail, HasSubstr(wrong_pin)) << "what the token wants";
+  EXPECT_THAT(InfoOf(ca.status()).detail, HasSubstr(pin_)) << "what the server has";
   EXPECT_EQ(InfoOf(ca.status()).reason, "wrong-ca");
   EXPECT_THAT(std::string(ca.status().message()),
               HasSubstr(absl::StrCat("127.0.0.1:", server.port())));
@@ -152,8 +156,48 @@ TEST_F(FetchPinnedCaTest, RefusesAServerThatOnlyShowsThePinnedCa) {
       *CertificateAuthority::LoadOrCreate(other.path(), SystemClock().WallMilliseconds());
   const KeyAndCertificate forged = *impostor->Issue(terms_);
   const Server server([&](int fd) { ServeTls(fd, forged, authority_->certificate_pem()); });
+  const auto ca = FetchPinnedCa("127.0.0.1", server.port(), pin_, kLong);
+  EXPECT_EQ(ca.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(InfoOf(ca.status()).detail, HasSubstr("did not sign"));
+}
+
+// Any node holds a certificate of this CA; the CA's terms must not become what that node says.
+TEST_F(FetchPinnedCaTest, RefusesACaCertificateThatWasChanged) {
+  const ssl::Certificate changed = Parse(authority_->certificate_pem());
+  ASN1_TIME* later = ASN1_TIME_set(nullptr, time_t{4'000'000'000});
+  X509_set1_notAfter(changed.get(), later);
+  ASN1_TIME_free(later);
+  i2d_re_X509_tbs(changed.get(), nullptr);  // else the bytes from before are written
+  const ssl::Bio bio(BIO_new(BIO_s_mem()));
+  ASSERT_EQ(PEM_write_bio_X509(bio.get(), changed.get()), 1);
+  const std::string changed_pem = ssl::TextOf(bio.get());
+  ASSERT_NE(changed_pem, authority_->certificate_pem());
+  ASSERT_EQ(*SpkiPinOf(changed_pem), pin_);
+  const Server server([&](int fd) { ServeTls(fd, own_, changed_pem); });
   EXPECT_EQ(FetchPinnedCa("127.0.0.1", server.port(), pin_, kLong).status().code(),
             absl::StatusCode::kPermissionDenied);
+}
+
+// A certificate whose public key is of a kind that OpenSSL does not know.
+std::string WithUnknownKey(const std::string& pem) {
+  const ssl::Certificate certificate = Parse(pem);
+  X509_PUBKEY_set0_param(X509_get_X509_PUBKEY(certificate.get()), OBJ_txt2obj("1.2.3.4.5", 1),
+                         V_ASN1_UNDEF, nullptr, static_cast<unsigned char*>(OPENSSL_zalloc(32)),
+                         32);
+  i2d_re_X509_tbs(certificate.get(), nullptr);
+  const ssl::Bio bio(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509(bio.get(), certificate.get());
+  return ssl::TextOf(bio.get());
+}
+
+TEST_F(FetchPinnedCaTest, SurvivesACertificateWithAKeyThatNobodyKnows) {
+  const std::string strange = WithUnknownKey(authority_->certificate_pem());
+  ASSERT_EQ(X509_get0_pubkey(Parse(strange).get()), nullptr);
+  EXPECT_EQ(SpkiPinOf(strange).status().code(), absl::StatusCode::kInvalidArgument);
+  const Server server([&](int fd) { ServeTls(fd, own_, strange); });
+  const auto ca = FetchPinnedCa("127.0.0.1", server.port(), pin_, kLong);
+  ASSERT_EQ(ca.status().code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_THAT(InfoOf(ca.status()).detail, HasSubstr("unreadable")) << "it was not shown";
 }
 
 TEST_F(FetchPinnedCaTest, RefusesAServerThatDoesNotShowItsCa) {

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -157,6 +158,17 @@ TEST_F(AuthorityTest, RefusesHalfAPairAndMakesNothingAnew) {
   }
 }
 
+// A backup does not help against a wrong owner or a wrong mode.
+TEST_F(AuthorityTest, SaysNothingOfBackupsWhenAFileIsThereButCannotBeRead) {
+  std::filesystem::remove(KeyFile());
+  std::filesystem::create_directory(KeyFile());
+  const auto loaded = CertificateAuthority::LoadOrCreate(directory_.path(), kNow);
+  ASSERT_FALSE(loaded.ok());
+  EXPECT_THAT(std::string(loaded.status().message()), HasSubstr(KeyFile()));
+  EXPECT_THAT(InfoOf(loaded.status()).hint, Not(HasSubstr("backup")));
+  EXPECT_TRUE(std::filesystem::is_directory(KeyFile()));
+}
+
 TEST_F(AuthorityTest, RefusesAKeyThatBelongsToAnotherCertificate) {
   const testing::TemporaryDirectory other;
   Load(other.path());
@@ -274,6 +286,34 @@ TEST_F(AuthorityTest, RefusesWeakKeys) {
             absl::StatusCode::kInvalidArgument);
   const ssl::Key strong(EVP_RSA_gen(2048));
   EXPECT_TRUE(authority_->SignRequest(RequestWithNames(strong.get()), NodeTerms()).ok());
+}
+
+TEST_F(AuthorityTest, RefusesCurvesOtherThanP256) {
+  for (const char* curve : {"P-224", "P-384", "P-521", "secp256k1"}) {
+    const ssl::Key key(EVP_EC_gen(curve));
+    ASSERT_NE(key, nullptr) << curve;
+    const auto signed_pem = authority_->SignRequest(RequestWithNames(key.get()), NodeTerms());
+    ASSERT_EQ(signed_pem.status().code(), absl::StatusCode::kInvalidArgument) << curve;
+    EXPECT_THAT(std::string(signed_pem.status().message()), HasSubstr("P-256"));
+    EXPECT_NE(InfoOf(signed_pem.status()).hint, "");
+  }
+  const ssl::Key ed25519(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  EXPECT_FALSE(authority_->SignRequest(RequestWithNames(ed25519.get()), NodeTerms()).ok());
+}
+
+// Peers refuse such a key in a certificate, so a node would join and then never connect.
+TEST_F(AuthorityTest, RefusesACurveThatIsSpeltOutInsteadOfNamed) {
+  EVP_PKEY_CTX* context = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, nullptr);
+  EVP_PKEY_keygen_init(context);
+  EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1);
+  EVP_PKEY_CTX_set_ec_param_enc(context, OPENSSL_EC_EXPLICIT_CURVE);
+  EVP_PKEY* made = nullptr;
+  EVP_PKEY_keygen(context, &made);
+  EVP_PKEY_CTX_free(context);
+  const ssl::Key key(made);
+  ASSERT_NE(key, nullptr);
+  EXPECT_EQ(authority_->SignRequest(RequestWithNames(key.get()), NodeTerms()).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(AuthorityTest, NamesCannotSmuggleInFurtherNames) {
