@@ -62,23 +62,26 @@ void NoteStepError(const Turn& turn,
 
 // Who streams is what the primary says, not what a standby hopes.
 void TakeAttached(const Turn& turn, const Report& report) {
-  std::set<std::string> streaming;
+  std::map<std::string, Lsn> streaming;  // how far each has replayed
   for (const Attached& standby : report.attached) {
     if (standby.streaming) {
-      streaming.insert(standby.node);
+      streaming[standby.node] = standby.replay_lsn;
     }
   }
   for (auto& [node, member] : turn.state().members) {
     const bool attached = node != turn.durable().primary && streaming.count(node) > 0;
-    if (attached && !member.attached && node != turn.durable().primary) {
+    if (attached && !member.attached) {
       turn.Note("standby-streams", node, absl::StrCat("streams from ", turn.durable().primary),
                 true);
+      member.marker = report.write_lsn;
+      member.replays = false;
     }
     if (!attached && member.attached) {
       turn.Note("standby-lost", node,
                 absl::StrCat("no longer streams from ", turn.durable().primary));
     }
     member.attached = attached;
+    member.replays = attached && (member.replays || streaming.at(node) >= member.marker);
     if (attached) {
       member.not_streaming_since.reset();
     } else if (!member.not_streaming_since.has_value()) {
@@ -218,7 +221,7 @@ void EndBootstrap(const Turn& turn, absl::string_view rule) {
 
 bool EverybodyStreams(const Turn& turn) {
   for (const auto& [node, member] : turn.state().members) {
-    if (node != turn.durable().primary && !member.attached) {
+    if (node != turn.durable().primary && !member.replays) {
       return false;
     }
   }
@@ -231,7 +234,7 @@ bool FirstTimeHealthy(const Turn& turn) {
 
 void BecomeHealthy(const Turn& turn, absl::string_view rule) {
   turn.durable().was_healthy = true;
-  turn.Note(rule, turn.durable().primary, "every member streams");
+  turn.Note(rule, turn.durable().primary, "every member streams and replays");
 }
 
 const std::vector<Rule>& LifeRules() {

@@ -73,6 +73,10 @@ struct MemberView {
   Lsn wal_end;
   std::optional<BootTime> not_streaming_since;  // as standby: the primary does not see it stream
   bool attached = false;                        // the primary sees it stream
+  // The primary's WAL position when this standby was first seen streaming. Once it has replayed
+  // that far, its copy is known to work: reading WAL proves less than applying it.
+  Lsn marker;
+  bool replays = false;
   // Until then this node may still acknowledge writes: the last lease plus the clocks' drift.
   BootTime may_write_until;
 };

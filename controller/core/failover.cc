@@ -360,6 +360,7 @@ void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
   turn.EnterStage(Stage::kRunning);
   for (auto& [node, member] : turn.state().members) {
     member.attached = false;
+    member.replays = false;
     member.not_streaming_since = turn.now;
     member.wal_end = node == turn.durable().primary ? report.write_lsn : Lsn{};
   }

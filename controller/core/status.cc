@@ -28,6 +28,9 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
       complaints.push_back(
           absl::StrCat(node, ": does not stream (", MemberStateOf(state, node, now), ")",
                        member.report->step.empty() ? "" : ": ", member.report->step));
+    } else if (node != state.durable.primary && !member.replays) {
+      complaints.push_back(absl::StrCat(node, ": streams, but has not replayed up to ",
+                                        FormatLsn(member.marker), " yet"));
     }
   }
   return complaints;

@@ -68,7 +68,8 @@ class Node {
   // Looks until `accept` is content; the last look, whatever it shows, after half a minute.
   Observation LookUntil(const std::function<bool(const Observation&)>& accept);
 
-  // Superuser SQL through the Unix socket; names need their schema. Fails the test if the statement does.
+  // Superuser SQL through the Unix socket; names need their schema. Fails the test if the statement
+  // does.
   Rows Sql(const std::string& sql, const std::string& database = "postgres");
   std::string Value(const std::string& sql, const std::string& database = "postgres");
 

@@ -9,8 +9,9 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fleet"))
 
 from fleet import CommandFailed, Fleet, RecordingClient, dig, wait_for  # noqa: E402
+from postgres import pgbench  # noqa: E402
 
-__all__ = ["ClusterCase", "CommandFailed", "Fleet", "RecordingClient", "dig", "figures", "wait_for"]
+__all__ = ["ClusterCase", "CommandFailed", "Fleet", "RecordingClient", "dig", "figures", "pgbench", "wait_for"]
 
 NAME = "orders-rw.db.example"
 

@@ -110,3 +110,15 @@ def psql(data, sql, database="postgres", program="psql"):
     if result.returncode != 0:
         raise RuntimeError(f"psql on {data}: {re.sub(r'^psql:', '', result.stderr.strip())}")
     return result.stdout.strip()
+
+
+def pgbench(data, database, *arguments):
+    """Runs Debian's pgbench as the superuser against the server in `data`; RuntimeError if it fails."""
+    directory, port = socket_of(data)
+    newest = list(bin_directories(want_14=False).values())[-1]
+    argv = as_postgres(os.path.join(newest, "pgbench"), "-h", directory, "-p", str(port), "-U", "postgres",
+                       *arguments, database)
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, cwd="/")
+    if result.returncode != 0:
+        raise RuntimeError(f"pgbench on {data}: {result.stderr.strip()}")
+    return result.stdout

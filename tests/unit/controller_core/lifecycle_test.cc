@@ -67,6 +67,27 @@ TEST(Bootstrap, StandbysAreBuiltFromTheConfirmedPrimary) {
   EXPECT_EQ(desired.members.size(), 3U);
 }
 
+// Receiving WAL proves less than applying it: a copy that cannot replay is no standby yet.
+TEST(Bootstrap, AStandbyCountsOnceItHasReplayedWhatThePrimaryHadWhenItCame) {
+  Drive drive = Drive::Healthy();
+  const uint64_t epoch = drive.durable().epoch;
+  drive.node("db1").obeys = false;
+  Report report = drive.node("db1").report;
+  report.attached = {Attached{"db2", true, "quorum", Wal(200), Wal(200)}};
+  report.write_lsn = Wal(200);
+  drive.Feed(AgentReported{"db1", 901, report});
+  report.attached.push_back(Attached{"db3", true, "quorum", Wal(200), Wal(199)});
+  drive.Feed(AgentReported{"db1", 902, report});
+  EXPECT_FALSE(drive.IsHealthy());
+  EXPECT_NE(drive.PhaseReason().find("db3: streams, but has not replayed"), std::string::npos)
+      << drive.PhaseReason();
+  report.write_lsn = Wal(300);  // the marker stays where it was
+  report.attached[1].replay_lsn = Wal(200);
+  drive.Feed(AgentReported{"db1", 903, report});
+  EXPECT_EQ(drive.PhaseReason().find("db3"), std::string::npos) << drive.PhaseReason();
+  EXPECT_EQ(drive.durable().epoch, epoch);
+}
+
 TEST(SingleNode, IsHealthyWithoutStandbysAndAsynchronous) {
   Drive drive(SpecOf(1));
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsHealthy(); })) << drive.PhaseReason();
