@@ -6,6 +6,7 @@
 #include <string>
 
 #include "common/base/clock.h"
+#include "common/model/desired_state.h"
 
 namespace pgmahout::agent {
 
@@ -27,6 +28,8 @@ struct Memory {
 struct Lease {
   uint64_t epoch = 0;
   BootTime deadline;  // counted from before the heartbeat was sent
+  Duration length{0};
+  Quorum quorum;  // that was ordered when it was granted: whose members are witnesses
 
   friend bool operator==(const Lease&, const Lease&) = default;
 };

@@ -30,7 +30,7 @@ struct DataDirectory {
   bool complete = false;  // no step is, or was, in the middle of making it
   bool standby_signal = false;
   uint64_t system_identifier = 0;
-  std::optional<ControlData> control;  // while no server runs
+  std::optional<ControlData> control;  // while no server runs, or while it shuts down
   std::string config;                  // pgmahout.conf as it is on disk; empty: none
   std::string hba;                     // pg_hba.conf
   // Parameters of ours that postgresql.auto.conf sets too, so that ours are not in force.
@@ -60,7 +60,14 @@ struct SqlFacts {
   bool replay_paused = false;
   bool receiver_exists = false;     // a row in pg_stat_wal_receiver
   bool receiver_streaming = false;  // its status is "streaming"
-  std::string receiver_host;        // sender_host
+  // When its last message came, by the server's own clock; only good for telling messages apart.
+  std::string receiver_message;
+  Duration receiver_message_age{0};
+  std::string receiver_host;  // sender_host
+  // A small transaction that was written and flushed here, on a primary: after `marker_before`, and
+  // it ends at `marker_lsn`.
+  std::optional<BootTime> marker_before;
+  Lsn marker_lsn;
   std::vector<Attached> attached;
   std::vector<Slot> slots;                // physical ones
   std::string config_id;                  // pgmahout.config_id as loaded
@@ -77,6 +84,15 @@ struct SqlFacts {
   std::map<std::string, uint64_t> database_bytes;
 };
 
+// Whether small writes to the data and WAL directories reach the disk.
+struct DiskHealth {
+  std::optional<BootTime> waits_since;  // a write that has not ended yet
+  std::string error;                    // of the last write that ended
+  bool full = false;                    // that error is: no space left
+
+  friend bool operator==(const DiskHealth&, const DiskHealth&) = default;
+};
+
 struct Observation {
   DataDirectory data;
   ServerState server = ServerState::kAbsent;
@@ -86,6 +102,9 @@ struct Observation {
   std::string sql_error;
   std::optional<BootTime> unresponsive_since;   // when fresh connections stopped being answered
   std::optional<BootTime> not_streaming_since;  // a running standby that receives nothing
+  std::optional<BootTime> receiver_heard_at;    // the last message of a streaming upstream
+  BootTime taken_at;                            // when it was begun
+  DiskHealth disk;
   uint64_t disk_free_bytes = 0;
   uint64_t old_directories = 0;  // earlier data directories that were kept
 };

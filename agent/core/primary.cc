@@ -129,6 +129,14 @@ Maybe BePrimary(const World& world) {
   if (seen.sql.has_value() && !seen.sql->in_recovery) {
     return CareForPrimary(world);
   }
+  // Only with the new quorum in force: a commit must not slip through unconfirmed (I2). The rest of
+  // the configuration is not worth the outage that a reload costs now.
+  const bool quorum_in_force =
+      seen.sql.has_value() &&
+      seen.sql->synchronous_standby_names == RenderSynchronousStandbyNames(world.desired->quorum);
+  if (quorum_in_force) {
+    return Do(world, StepKind::kPromote, absl::StrCat("primary at epoch ", world.memory.epoch));
+  }
   if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/false)) {
     return configure;
   }
@@ -138,8 +146,7 @@ Maybe BePrimary(const World& world) {
   if (!seen.sql.has_value()) {
     return Wait(world, "the server does not accept connections yet");
   }
-  // Only with the new quorum in force: a commit must not slip through unconfirmed (I2).
-  return Do(world, StepKind::kPromote, absl::StrCat("primary at epoch ", world.memory.epoch));
+  return Wait(world, "the server has not loaded the quorum yet");
 }
 
 }  // namespace pgmahout::agent

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/core/rules.h"
+#include "agent/core/witness.h"
 
 namespace pgmahout::agent {
 
@@ -91,10 +92,11 @@ Maybe FenceAtDeadline(const World& world) {
   if (world.memory.cluster.empty() || !RunsAsPrimary(world.observation)) {
     return std::nullopt;
   }
-  if (!world.lease.has_value() || world.now >= world.lease->deadline - world.fence_margin / 3) {
+  const std::optional<BootTime> deadline = WriteDeadline(world.lease, world.witnesses, world.now);
+  if (!deadline.has_value() || world.now >= *deadline - world.fence_margin / 3) {
     return Do(world, StepKind::kKill, "the lease to be primary is over");
   }
-  if (world.now >= world.lease->deadline - world.fence_margin) {
+  if (world.now >= *deadline - world.fence_margin) {
     return Stop(world, "the lease to be primary runs out",
                 world.fence_margin - world.fence_margin / 3);
   }

@@ -22,8 +22,9 @@ namespace pgmahout::agent {
 // All that Next() and ReportOf() look at.
 struct World {
   std::optional<DesiredState> desired;    // nothing: no order since this agent started
-  std::map<std::string, Lsn> member_lsn;  // how far each member has received, as the orders say
+  std::map<std::string, Lsn> member_lsn;  // how far each member has received, as orders say
   std::optional<Lease> lease;
+  std::map<std::string, BootTime> witnesses;  // Witnesses::seen()
   Observation observation;
   Memory memory;
   ConfigContext context;

@@ -2,6 +2,7 @@
 // What the controller is told: the vote, and the report.
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "agent/core/reconciler.h"
 #include "agent/core/rules.h"
 
@@ -16,8 +17,56 @@ bool RunsAsPrimary(const Observation& observation) {
                                      : !observation.data.standby_signal;
 }
 
+namespace {
+
+// A look that has not ended for so long is an answer too: the VM's files hang.
+bool IsStale(const World& world) {
+  constexpr Duration kLimit{3'000};
+  const Duration limit = world.desired.has_value()
+                             ? std::max(kLimit, world.desired->spec.failover.detect_after)
+                             : kLimit;
+  return world.now - world.observation.taken_at >= limit;
+}
+
+Duration DetectAfter(const World& world) {
+  return world.desired.has_value() ? world.desired->spec.failover.detect_after
+                                   : FailoverSpec{}.detect_after;
+}
+
+// Why a server that runs is not fit to be primary; empty: it is. No figures in it, as each change
+// is told at once.
+std::string IllnessOf(const World& world) {
+  const DiskHealth& disk = world.observation.disk;
+  if (IsStale(world)) {
+    return "a look at its files and its server does not end";
+  }
+  if (!disk.error.empty() && !disk.full) {
+    return disk.error;
+  }
+  if (disk.waits_since.has_value() && world.now - *disk.waits_since >= DetectAfter(world)) {
+    return "a small write to its data directory does not reach the disk";
+  }
+  if (world.observation.server == ServerState::kHung) {
+    return absl::StrCat("a fresh connection and a small write get no answer: ",
+                        world.observation.sql_error);
+  }
+  return "";
+}
+
+// A connection over which nothing has come for so long is no evidence of a living primary, which
+// writes a marker several times within detectAfter.
+bool ReceiverIsSilent(const World& world) {
+  return world.observation.receiver_heard_at.has_value() &&
+         world.now - *world.observation.receiver_heard_at >= DetectAfter(world) * 3 / 4;
+}
+
+}  // namespace
+
 std::optional<Ballot> BallotOf(const World& world) {
   const Observation& seen = world.observation;
+  if (IsStale(world)) {
+    return std::nullopt;
+  }
   if (!world.desired.has_value() || world.desired->assignment != Assignment::kPrepare ||
       world.desired->epoch != world.memory.epoch || !seen.sql.has_value() ||
       !seen.sql->in_recovery || !DataIsUsable(seen)) {
@@ -49,7 +98,7 @@ void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
   report->replay_lsn = sql.replay_lsn;
   report->replay_lag_milliseconds = sql.replay_lag_milliseconds;
   report->replay_paused = sql.replay_paused;
-  report->receiver_streaming = sql.receiver_streaming;
+  report->receiver_streaming = sql.receiver_streaming && !ReceiverIsSilent(world);
   report->attached = sql.attached;
   report->server_version = sql.server_version;
   report->pending_restart = sql.pending_restart;
@@ -88,9 +137,15 @@ Report ReportOf(const World& world, const std::string& step, const std::string& 
   report.step_error = step_error;
   report.disk_free_bytes = seen.disk_free_bytes;
   report.ballot = BallotOf(world);
+  if (report.illness = IllnessOf(world); !report.illness.empty() && seen.postmaster_alive) {
+    report.server = ServerState::kHung;
+  }
+  if (report.step_error.empty() && seen.disk.full) {
+    report.step_error = seen.disk.error;
+  }
   if (seen.sql.has_value()) {
     ReportSql(world, *seen.sql, &report);
-  } else if (seen.data.control.has_value() && !seen.postmaster_alive) {
+  } else if (seen.data.control.has_value()) {
     report.timeline = seen.data.control->timeline;
     report.clean_stop = seen.data.control->state == "shut down";
     report.write_lsn = seen.data.control->checkpoint_lsn;

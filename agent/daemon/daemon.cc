@@ -99,16 +99,9 @@ Daemon::~Daemon() {
 
 absl::Status Daemon::Start() {
   PGM_ASSIGN_OR_RETURN(memory_, LoadMemory(MemoryPath(config_.state_dir)));
-  lease_ = LoadLease(LeasePath(config_.state_dir), BootId());
+  orders_.lease = LoadLease(LeasePath(config_.state_dir), BootId());
   ObserveSoon();
-  loop_.Every(config_.busy_period, [this] {
-    const BootTime now = clock_.Now();
-    if (now - last_observation_ >= (IsBusy() ? config_.busy_period : config_.observe_period)) {
-      ObserveSoon();
-    }
-    Decide();  // a deadline may have come
-    Tell(now - last_heartbeat_ >= config_.observe_period);
-  });
+  loop_.Every(config_.hurried_period, [this] { Tick(); });
   watcher_ = std::jthread([this](const std::stop_token& stop) {
     bool running_before = false;
     while (!stop.stop_requested()) {
@@ -121,6 +114,19 @@ absl::Status Daemon::Start() {
     }
   });
   return absl::OkStatus();
+}
+
+void Daemon::Tick() {
+  const BootTime now = clock_.Now();
+  if (!Hurries() && now - last_tick_ < config_.busy_period) {
+    return;
+  }
+  last_tick_ = now;
+  if (now - last_observation_ >= LookPeriod()) {
+    ObserveSoon();
+  }
+  Decide();  // a deadline may have come
+  Tell(now - last_heartbeat_ >= HeartbeatPeriod());
 }
 
 void Daemon::OnSnapshot(std::function<void(const Snapshot&)> listener) {
@@ -137,7 +143,9 @@ void Daemon::ObserveSoon() {
   observing_ = true;
   observe_again_ = false;
   observer_.Post([this, memory = memory_, changes = changes_] {
+    const BootTime begun = clock_.Now();
     Observation observation = instance_.Observe(memory, config_.sql_deadline);
+    observation.taken_at = begun;
     loop_.Post([this, observation = std::move(observation), changes]() mutable {
       observing_ = false;
       last_observation_ = clock_.Now();
@@ -151,8 +159,11 @@ void Daemon::ObserveSoon() {
 }
 
 void Daemon::Observed(Observation observation) {
+  const BootTime before = observation_.taken_at;
   observation_ = std::move(observation);
   TrackStreaming();
+  TrackReceiver(before);
+  witnesses_.Take(observation_);
   const bool first = !std::exchange(observed_once_, true);
   Decide();
   Tell(first);
@@ -176,32 +187,38 @@ void Daemon::TrackStreaming() {
   observation_.not_streaming_since = not_streaming_since_;
 }
 
+// Messages are told apart by the server's clock and dated by ours, so that a step of the wall clock
+// makes a living upstream look silent for one look at most.
+void Daemon::TrackReceiver(BootTime before) {
+  if (!observation_.sql.has_value() || !observation_.sql->receiver_streaming) {
+    receiver_heard_at_.reset();
+    receiver_message_.clear();
+  } else if (observation_.sql->receiver_message != receiver_message_) {
+    receiver_message_ = observation_.sql->receiver_message;
+    receiver_heard_at_ =
+        observation_.taken_at - std::clamp(observation_.sql->receiver_message_age, Duration{0},
+                                           std::max(observation_.taken_at - before, Duration{0}));
+  }
+  observation_.receiver_heard_at = receiver_heard_at_;
+}
+
 // ---- Orders ----
 
 void Daemon::OrderArrived(Received received) {
-  const Order& order = received.order;
-  if (order.controller_incarnation < incarnation_ || order.epoch < memory_.epoch) {
+  const Order order = received.order;
+  const std::optional<Lease> lease_before = orders_.lease;
+  if (!Obey(std::move(received), memory_, &orders_)) {
     LogWarning("an order is ignored: it is older than what was obeyed already",
                {{"epoch", absl::StrCat(order.epoch)},
                 {"obeyed_epoch", absl::StrCat(memory_.epoch)},
                 {"incarnation", absl::StrCat(order.controller_incarnation)}});
     return;
   }
-  incarnation_ = order.controller_incarnation;
-  if (received.desired.has_value()) {
-    desired_ = std::move(received.desired);
-    generation_ = order.generation;
-  }
-  member_lsn_ = order.member_lsn;
-  if (order.lease > Duration{0}) {
-    const BootTime deadline = received.sent_at + order.lease;
-    if (!lease_.has_value() || lease_->epoch != order.epoch || deadline > lease_->deadline) {
-      lease_ = Lease{order.epoch, deadline};
-      const absl::Status stored = StoreLease(LeasePath(config_.state_dir), BootId(), *lease_);
-      if (!stored.ok()) {
-        LogWarning("cannot keep the lease for a restart of this agent",
-                   {{"error", std::string(stored.message())}});
-      }
+  if (orders_.lease.has_value() && orders_.lease != lease_before) {
+    const absl::Status stored = StoreLease(LeasePath(config_.state_dir), BootId(), *orders_.lease);
+    if (!stored.ok()) {
+      LogWarning("cannot keep the lease for a restart of this agent",
+                 {{"error", std::string(stored.message())}});
     }
   }
   Decide();
@@ -211,9 +228,10 @@ void Daemon::OrderArrived(Received received) {
 
 World Daemon::MakeWorld() const {
   World world;
-  world.desired = desired_;
-  world.member_lsn = member_lsn_;
-  world.lease = lease_;
+  world.desired = orders_.desired;
+  world.member_lsn = orders_.member_lsn;
+  world.lease = orders_.lease;
+  world.witnesses = witnesses_.seen();
   world.observation = observation_;
   world.memory = memory_;
   world.context = config_.context;
@@ -227,9 +245,35 @@ bool Daemon::InBackoff(const Step& step) const {
 
 // While nothing is under way one look a second is enough.
 bool Daemon::IsBusy() const {
-  const bool votes = desired_.has_value() && desired_->assignment == Assignment::kPrepare;
-  return running_.has_value() || last_step_.kind != StepKind::kWait || votes ||
+  return running_.has_value() || last_step_.kind != StepKind::kWait || Hurries() ||
          last_report_.server != ServerState::kRunning || not_streaming_since_.has_value();
+}
+
+// Writes wait for what happens here now.
+bool Daemon::Hurries() const {
+  if (!orders_.desired.has_value()) {
+    return false;
+  }
+  const DesiredState& desired = *orders_.desired;
+  return desired.assignment == Assignment::kPrepare || desired.clean_stop ||
+         (desired.assignment == Assignment::kPrimary && memory_.started_epoch < desired.epoch);
+}
+
+// detectAfter is only worth what the looks and heartbeats within it are: five of them.
+Duration Daemon::HeartbeatPeriod() const {
+  constexpr Duration kShortest{200};
+  if (!orders_.desired.has_value() || orders_.desired->cluster.empty()) {
+    return config_.observe_period;
+  }
+  return std::clamp(orders_.desired->spec.failover.detect_after / 5, kShortest,
+                    config_.observe_period);
+}
+
+Duration Daemon::LookPeriod() const {
+  if (Hurries()) {
+    return config_.hurried_period;
+  }
+  return IsBusy() ? config_.busy_period : HeartbeatPeriod();
 }
 
 void Daemon::Decide() {
@@ -309,7 +353,7 @@ void Daemon::Begin(Step step) {
   progress_.clear();
   ++steps_run_;
   ++changes_;
-  stepper_.Post([this, step = std::move(step), desired = desired_.value_or(DesiredState{})] {
+  stepper_.Post([this, step = std::move(step), desired = orders_.desired.value_or(DesiredState{})] {
     const auto progress = [this](const std::string& text) {
       loop_.Post([this, text] { progress_ = text; });
     };
@@ -382,7 +426,7 @@ void Daemon::Tell(bool heartbeat_is_due) {
     error = last_step_.reason;
   }
   pgmahout::Report report = ReportOf(world, step, error);
-  report.generation = generation_;
+  report.generation = orders_.generation;
   report.agent_version = config_.agent_version;
   const bool news = WithoutPositions(report) != WithoutPositions(last_report_);
   if (!news && !heartbeat_is_due) {
@@ -392,7 +436,11 @@ void Daemon::Tell(bool heartbeat_is_due) {
   last_heartbeat_ = clock_.Now();
   link_.Send(report);
   if (listener_) {
-    listener_(Snapshot{report, observation_, lease_, connected_, steps_run_, steps_failed_});
+    std::optional<Lease> lease = orders_.lease;
+    if (lease.has_value()) {
+      lease->deadline = *WriteDeadline(lease, world.witnesses, world.now);
+    }
+    listener_(Snapshot{report, observation_, lease, connected_, steps_run_, steps_failed_});
   }
 }
 

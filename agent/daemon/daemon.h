@@ -9,7 +9,9 @@
 #include <string>
 #include <thread>
 
+#include "agent/core/orders.h"
 #include "agent/core/reconciler.h"
+#include "agent/core/witness.h"
 #include "agent/daemon/snapshot.h"
 #include "agent/link/link.h"
 #include "agent/postgres/instance.h"
@@ -23,7 +25,8 @@ struct DaemonConfig {
   ConfigContext context;
   std::string agent_version;
   Duration observe_period{1'000};
-  Duration busy_period{100};  // while something is under way
+  Duration busy_period{100};    // while something is under way
+  Duration hurried_period{30};  // while writes wait for it
   Duration sql_deadline{1'000};
 };
 
@@ -40,9 +43,11 @@ class Daemon {
   void OnSnapshot(std::function<void(const Snapshot&)> listener);
 
  private:
+  void Tick();
   void ObserveSoon();
   void Observed(Observation observation);
   void TrackStreaming();
+  void TrackReceiver(BootTime before);
   void OrderArrived(Received received);
   void Decide();
   void Begin(Step step);
@@ -56,6 +61,9 @@ class Daemon {
   World MakeWorld() const;
   bool InBackoff(const Step& step) const;
   bool IsBusy() const;
+  bool Hurries() const;
+  Duration HeartbeatPeriod() const;
+  Duration LookPeriod() const;  // between two observations
 
   EventLoop& loop_;
   const Clock& clock_;
@@ -65,14 +73,13 @@ class Daemon {
 
   // What Next() looks at.
   Memory memory_;
-  std::optional<DesiredState> desired_;
-  uint64_t generation_ = 0;
-  std::map<std::string, Lsn> member_lsn_;
-  std::optional<Lease> lease_;
+  Orders orders_;
+  Witnesses witnesses_;
   Observation observation_;
   std::optional<BootTime> not_streaming_since_;
+  std::string receiver_message_;  // as last seen
+  std::optional<BootTime> receiver_heard_at_;
 
-  uint64_t incarnation_ = 0;  // the highest controller incarnation obeyed
   bool connected_ = false;
   bool observing_ = false;
   bool observe_again_ = false;
@@ -81,6 +88,7 @@ class Daemon {
   // world that is gone, and no step may start from it.
   uint64_t changes_ = 0;
   uint64_t observed_changes_ = 0;
+  BootTime last_tick_;
   BootTime last_observation_;
   BootTime last_heartbeat_;
   std::optional<Step> running_;

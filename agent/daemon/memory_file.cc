@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
@@ -121,14 +122,26 @@ std::optional<Lease> LoadLease(const std::string& path, const std::string& boot_
       !ReadNumber(*lines, "deadline_ms", &deadline).ok()) {
     return std::nullopt;
   }
-  return Lease{epoch, BootTime::FromMilliseconds(static_cast<int64_t>(deadline))};
+  Lease lease{epoch, BootTime::FromMilliseconds(static_cast<int64_t>(deadline)), Duration{0}, {}};
+  uint64_t length = 0;
+  uint64_t number = 0;
+  if (ReadNumber(*lines, "length_ms", &length).ok() &&
+      ReadNumber(*lines, "witness_number", &number).ok() && lines->count("witnesses") > 0) {
+    lease.length = Duration{static_cast<int64_t>(length)};
+    lease.quorum.number = static_cast<uint32_t>(number);
+    lease.quorum.standbys = absl::StrSplit(lines->at("witnesses"), ',', absl::SkipEmpty());
+  }
+  return lease;
 }
 
 absl::Status StoreLease(const std::string& path, const std::string& boot_id, const Lease& lease) {
   return WriteFileAtomically(path,
                              Seal({{"boot_id", boot_id},
                                    {"epoch", absl::StrCat(lease.epoch)},
-                                   {"deadline_ms", absl::StrCat(lease.deadline.milliseconds())}}),
+                                   {"deadline_ms", absl::StrCat(lease.deadline.milliseconds())},
+                                   {"length_ms", absl::StrCat(lease.length.count())},
+                                   {"witness_number", absl::StrCat(lease.quorum.number)},
+                                   {"witnesses", absl::StrJoin(lease.quorum.standbys, ",")}}),
                              0600);
 }
 

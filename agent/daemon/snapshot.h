@@ -14,8 +14,8 @@ namespace pgmahout::agent {
 struct Snapshot {
   Report report;
   Observation observation;
-  std::optional<Lease> lease;
-  bool connected = false;  // to the controller
+  std::optional<Lease> lease;  // its deadline as extended by witnesses
+  bool connected = false;      // to the controller
   uint64_t steps_run = 0;
   uint64_t steps_failed = 0;
 };

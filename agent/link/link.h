@@ -5,13 +5,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
+#include "agent/core/orders.h"
 #include "common/base/clock.h"
 #include "common/base/event_loop.h"
-#include "common/model/desired_state.h"
 #include "common/model/report.h"
 
 namespace pgmahout::agent {
@@ -23,13 +22,6 @@ struct LinkConfig {
   std::string agent_version;
   std::string state_id;
   std::string certificate_file, key_file, ca_file;
-};
-
-// An order as it arrived, with the moment its heartbeat was sent.
-struct Received {
-  Order order;
-  BootTime sent_at;
-  std::optional<DesiredState> desired;  // when the controller thinks that ours is another
 };
 
 class Link {

@@ -28,6 +28,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kSlowPeriod{10'000};
+// While something is under way there are ten looks a second; so many markers help nobody.
+constexpr Duration kMarkerPeriod{150};
 constexpr Duration kControlDataTimeout{5'000};
 
 bool Exists(const std::string& path) {
@@ -144,7 +146,8 @@ absl::StatusOr<SocketAddress> SocketOf(const std::string& data_directory) {
   return SocketAddress{lines[4], static_cast<uint16_t>(port)};
 }
 
-Observer::Observer(const Layout& layout, const Clock& clock) : layout_(layout), clock_(clock) {}
+Observer::Observer(const Layout& layout, const Clock& clock)
+    : layout_(layout), clock_(clock), disk_(clock) {}
 
 Observation Observer::Look(const Memory& memory, Duration sql_deadline) {
   Observation seen;
@@ -153,6 +156,7 @@ Observation Observer::Look(const Memory& memory, Duration sql_deadline) {
   seen.old_directories = CountOldDirectories(layout_.config().data_root, directory);
   if (memory.data_number == 0 || !Exists(directory + "/PG_VERSION")) {
     unresponsive_since_.reset();
+    disk_.Watch({});
     return seen;
   }
   LookAtFiles(directory, &seen);
@@ -176,7 +180,11 @@ void Observer::LookAtServer(const std::string& directory,
                             Duration sql_deadline,
                             Observation* seen) {
   seen->postmaster_alive = FindPostmaster(directory) != 0;
-  if (!seen->postmaster_alive) {
+  if (seen->postmaster_alive) {
+    disk_.Watch({directory, directory + "/pg_wal"});
+    seen->disk = disk_.Health();
+  } else {
+    disk_.Watch({});
     unresponsive_since_.reset();
     seen->orphans = !FindServerProcesses(directory).empty();
     seen->server = ServerState::kStopped;
@@ -194,6 +202,11 @@ void Observer::LookAtServer(const std::string& directory,
   }
   seen->sql_error = std::string(facts.status().message());
   seen->server = StateFromError(facts.status());
+  if (seen->server == ServerState::kStopping) {
+    // The shutdown checkpoint is written when no session is left that could commit. What follows,
+    // the archiver's last segment for one, may take much longer.
+    seen->data.control = ReadControl(directory);
+  }
   if (seen->server != ServerState::kHung) {
     unresponsive_since_.reset();
   } else if (!unresponsive_since_.has_value()) {
@@ -234,6 +247,11 @@ absl::StatusOr<SqlFacts> Observer::Ask(const std::string& directory, BootTime de
   PGM_ASSIGN_OR_RETURN(Session session,
                        Session::Open(socket.directory, socket.port, "postgres", deadline));
   PGM_ASSIGN_OR_RETURN(SqlFacts facts, AskFacts(session, directory, deadline));
+  if (const BootTime now = clock_.Now(); !facts.in_recovery && now - marked_ >= kMarkerPeriod) {
+    PGM_ASSIGN_OR_RETURN(facts.marker_lsn, WriteMarker(session, deadline));
+    facts.marker_before = now;
+    marked_ = now;
+  }
   PGM_RETURN_IF_ERROR(AskSlowly(session, deadline, &facts));
   return facts;
 }

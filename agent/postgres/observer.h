@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agent/core/observation.h"
+#include "agent/postgres/disk_probe.h"
 #include "agent/postgres/layout.h"
 #include "agent/postgres/session.h"
 #include "common/base/clock.h"
@@ -29,12 +30,14 @@ class Observer {
 
   const Layout& layout_;
   const Clock& clock_;
+  DiskProbe disk_;
   std::optional<BootTime> unresponsive_since_;
   // pg_controldata is a program to start: only when the file has changed.
   std::string control_stamp_;
   std::optional<ControlData> control_;
   // What is asked every few seconds only.
   BootTime asked_slowly_;
+  BootTime marked_;  // when the last marker was written
   std::string slow_config_id_;
   SqlFacts slow_;
 };

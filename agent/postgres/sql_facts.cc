@@ -29,7 +29,8 @@ SELECT r.rec,
        CASE WHEN NOT r.rec OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
             ELSE coalesce(1000 * extract(epoch FROM clock_timestamp()
                                          - pg_last_xact_replay_timestamp()), 0)::bigint END,
-       w.pid IS NOT NULL, coalesce(w.status, ''), coalesce(w.received_tli, 0),
+       w.pid IS NOT NULL OR EXISTS (SELECT FROM pg_stat_activity
+                                     WHERE backend_type = 'walreceiver'), coalesce(w.status, ''), coalesce(w.received_tli, 0),
        coalesce(w.sender_host, ''),
        coalesce((SELECT wait_event FROM pg_stat_activity WHERE backend_type = 'startup'), ''),
        coalesce((SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'), 0),
@@ -40,7 +41,9 @@ SELECT r.rec,
        (1000 * extract(epoch FROM clock_timestamp() - pg_conf_load_time()))::bigint,
        current_setting('server_version'),
        coalesce((SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s), ''),
-       a.archived_count, a.failed_count, coalesce(a.last_archived_wal, '')
+       a.archived_count, a.failed_count, coalesce(a.last_archived_wal, ''),
+       coalesce(w.last_msg_receipt_time::text, ''),
+       coalesce((1000 * extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time))::bigint, 0)
   FROM (SELECT pg_is_in_recovery() AS rec) r
        LEFT JOIN pg_stat_wal_receiver w ON true
        CROSS JOIN pg_stat_archiver a)sql";
@@ -139,6 +142,8 @@ SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
   facts.archived_count = NumberOf<uint64_t>(row[20]);
   facts.archive_failed_count = NumberOf<uint64_t>(row[21]);
   facts.last_archived = row[22];
+  facts.receiver_message = row[23];
+  facts.receiver_message_age = Duration{NumberOf<int64_t>(row[24])};
   return facts;
 }
 
@@ -157,7 +162,7 @@ absl::StatusOr<SqlFacts> AskFacts(Session& session,
                                   BootTime deadline) {
   const std::string main_query = absl::StrFormat(kMainQuery, QuoteLiteral(kReplicationRole));
   PGM_ASSIGN_OR_RETURN(const Rows main_rows, session.Query(main_query, deadline));
-  if (main_rows.size() != 1 || main_rows[0].size() != 23) {
+  if (main_rows.size() != 1 || main_rows[0].size() != 25) {
     return absl::InternalError("the server's answer has another shape than was asked for");
   }
   SqlFacts facts = TakeMain(main_rows[0], data_directory);
@@ -173,6 +178,18 @@ absl::StatusOr<SqlFacts> AskFacts(Session& session,
     facts.slots.push_back(Slot{row[0], IsTrue(row[1]), LsnOf(row[2])});
   }
   return facts;
+}
+
+absl::StatusOr<Lsn> WriteMarker(Session& session, BootTime deadline) {
+  // A real transaction: its commit record is flushed before COMMIT returns. 'local', as it must
+  // not wait for standbys. READ WRITE, whatever default_transaction_read_only says.
+  PGM_ASSIGN_OR_RETURN(
+      const Rows rows,
+      session.Query("BEGIN READ WRITE; SET LOCAL synchronous_commit = 'local'; "
+                    "SELECT pg_logical_emit_message(true, 'pgmahout', ''); COMMIT; "
+                    "SELECT pg_current_wal_flush_lsn()",
+                    deadline));
+  return rows.size() == 1 ? ParseLsn(rows[0][0]).value_or(Lsn{}) : Lsn{};
 }
 
 absl::Status AskSlowFacts(Session& session, BootTime deadline, SqlFacts* facts) {

@@ -16,6 +16,10 @@ absl::StatusOr<SqlFacts> AskFacts(Session& session,
                                   const std::string& data_directory,
                                   BootTime deadline);
 
+// Commits a small transaction of its own on a primary, without waiting for standbys. Returns where
+// it ends; by then it is on disk.
+absl::StatusOr<Lsn> WriteMarker(Session& session, BootTime deadline);
+
 // config_errors, hba_errors, pending_restart, database_bytes.
 absl::Status AskSlowFacts(Session& session, BootTime deadline, SqlFacts* facts);
 

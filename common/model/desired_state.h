@@ -3,6 +3,7 @@
 // one replaces an older one, and saying it twice changes nothing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -24,13 +25,21 @@ enum class Assignment {
   kStop,       // no PostgreSQL process may run here; for a switchover: a clean, caught-up stop
 };
 
-// "ANY number (standbys)" of synchronous_standby_names. number 0 means asynchronous.
+// "ANY number (standbys)" of synchronous_standby_names. number 0 means asynchronous; `standbys` are
+// then the members that stream, as witnesses for a primary that hears no controller.
 struct Quorum {
   uint32_t number = 0;
   std::vector<std::string> standbys;  // node names, sorted
 
   friend bool operator==(const Quorum&, const Quorum&) = default;
 };
+
+// How many of the standbys must be attached to a primary, so that too few are left to vote for
+// another one. Synchronous: who confirms commits. Else, with the primary, a majority of m members:
+// m=2: 1, m=3: 1, m=4: 2, m=5: 2.
+inline size_t WitnessesNeeded(const Quorum& quorum) {
+  return quorum.number > 0 ? quorum.number : (quorum.standbys.size() + 1) / 2;
+}
 
 struct Member {
   std::string node;

@@ -74,8 +74,9 @@ struct Report {
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
   std::string server_version;   // "14.23"
   std::string agent_version;
-  std::string step;                          // what the agent is doing: "base-backup 42%"
-  std::string step_error;                    // why it does not get on; empty when it does
+  std::string step;        // what the agent is doing: "base-backup 42%"
+  std::string step_error;  // why it does not get on; empty when it does
+  std::string illness;     // why a server that runs cannot be primary; empty: it can
   std::vector<std::string> pending_restart;  // parameters
   uint64_t disk_free_bytes = 0;
 

@@ -110,6 +110,7 @@ absl::Status CheckTexts(const v1::MemberReport& proto) {
   PGM_RETURN_IF_ERROR(CheckWireText("agentVersion", proto.agent_version()));
   PGM_RETURN_IF_ERROR(CheckWireText("step", proto.step()));
   PGM_RETURN_IF_ERROR(CheckWireText("stepError", proto.step_error()));
+  PGM_RETURN_IF_ERROR(CheckWireText("illness", proto.illness()));
   PGM_RETURN_IF_ERROR(CheckWireList("pendingRestart", proto.pending_restart_size()));
   for (const std::string& parameter : proto.pending_restart()) {
     PGM_RETURN_IF_ERROR(CheckWireText("pendingRestart", parameter));
@@ -141,6 +142,7 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->agent_version = proto.agent_version();
   report->step = proto.step();
   report->step_error = proto.step_error();
+  report->illness = proto.illness();
   report->pending_restart.assign(proto.pending_restart().begin(), proto.pending_restart().end());
   report->disk_free_bytes = proto.disk_free_bytes();
 }
@@ -202,6 +204,7 @@ v1::MemberReport ToProto(const Report& report) {
   proto.set_agent_version(report.agent_version);
   proto.set_step(report.step);
   proto.set_step_error(report.step_error);
+  proto.set_illness(report.illness);
   proto.mutable_pending_restart()->Assign(report.pending_restart.begin(),
                                           report.pending_restart.end());
   proto.set_disk_free_bytes(report.disk_free_bytes);

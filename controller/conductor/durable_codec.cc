@@ -70,6 +70,7 @@ std::string EncodeDurable(const Durable& durable) {
   for (const Quorum& older : durable.older) {
     *stored.add_older() = ToProto(older);
   }
+  stored.set_sole_copy(durable.sole_copy);
   stored.set_planned(durable.planned);
   stored.set_target(durable.target);
   stored.set_accept_data_loss(durable.accept_data_loss);
@@ -97,6 +98,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   for (const v1::Quorum& older : stored.older()) {
     PGM_ASSIGN_OR_RETURN(durable.older.emplace_back(), FromProto(older));
   }
+  durable.sole_copy = stored.sole_copy();
   durable.planned = stored.planned();
   durable.target = stored.target();
   durable.accept_data_loss = stored.accept_data_loss();

@@ -35,10 +35,13 @@ void Absorb(const Turn& turn, const AgentDisconnected& event) {
   }
 }
 
-void NoteVote(const Turn& turn,
-              const std::string& node,
-              const MemberView& member,
-              const Report& report) {
+void TakeVote(const Turn& turn, const std::string& node, MemberView& member, const Report& report) {
+  const bool votes = report.ballot.has_value() && report.ballot->epoch == turn.durable().epoch;
+  if (!votes) {
+    member.voted_at.reset();
+  } else if (!member.voted_at.has_value()) {
+    member.voted_at = turn.now;
+  }
   const bool new_vote = report.ballot.has_value() && report.ballot->epoch == turn.durable().epoch &&
                         (!member.report.has_value() || member.report->ballot != report.ballot);
   if (new_vote && turn.durable().stage == Stage::kFencing) {
@@ -111,7 +114,7 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   if (member == nullptr) {
     return;
   }
-  NoteVote(turn, event.node, *member, event.report);
+  TakeVote(turn, event.node, *member, event.report);
   NoteStepError(turn, event.node, *member, event.report);
   member->report = event.report;
   member->sequence = event.sequence;
@@ -144,7 +147,7 @@ void Absorb(const Turn& turn, const SwitchoverRequested& event) {
   if (!CheckSwitchover(turn.state(), event.target, turn.now).ok()) {
     return;  // the world changed between the check for the caller and now
   }
-  turn.durable().epoch += 1;
+  BeginEpoch(turn);
   turn.durable().planned = true;
   turn.durable().target = event.target;
   turn.EnterStage(Stage::kStopping);
@@ -159,7 +162,7 @@ void Absorb(const Turn& turn, const FailoverRequested& event) {
   turn.durable().target = event.target;
   turn.durable().accept_data_loss = event.accept_data_loss;
   if (turn.durable().stage == Stage::kRunning) {
-    turn.durable().epoch += 1;
+    BeginEpoch(turn);
     turn.EnterStage(Stage::kFencing);
   }
   turn.Note("failover-requested", event.target,
@@ -229,7 +232,7 @@ bool EverybodyStreams(const Turn& turn) {
 }
 
 bool FirstTimeHealthy(const Turn& turn) {
-  return !turn.durable().was_healthy && EverybodyStreams(turn) && turn.durable().older.empty();
+  return !turn.durable().was_healthy && EverybodyStreams(turn) && !IsUnconfirmed(turn.durable());
 }
 
 void BecomeHealthy(const Turn& turn, absl::string_view rule) {
@@ -264,8 +267,8 @@ absl::string_view ApplyFirst(const std::vector<Rule>& rules, const Turn& turn) {
 
 // Safety first: who may write, then who must confirm, then names.
 absl::string_view ApplyOnce(const Turn& turn) {
-  for (const auto* rules :
-       {&LifeRules(), &FailoverRules(), &QuorumRules(), &NamesRules(), &HealthRules()}) {
+  for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &QuorumRules(),
+                            &NamesRules(), &HealthRules()}) {
     if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
       return name;
     }

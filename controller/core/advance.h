@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Advance: the controller's pure decision. Nothing here reads a clock, a file or the network.
 //
-// Reading order: kRules in advance.cc, then failover.cc for who may write next, quorum.cc for who
-// must confirm a commit, names.cc for what DNS says.
+// Reading order: the tables in advance.cc, then failover.cc and switchover.cc for who may write
+// next, quorum.cc for who must confirm a commit, names.cc for what DNS says.
 #pragma once
 
 #include <string>
@@ -26,6 +26,7 @@ struct Timing {
   Duration blocked_after{3'000};        // likewise, while commits wait for nobody else
   Duration resume_after{3'000};         // voting has failed for so long: restart the old primary
   Duration stop_timeout{30'000};        // a switchover's clean stop
+  Duration successor_patience{500};     // then standbys vote on who follows a clean stop
   Duration names_recheck{60'000};       // read DNS back although nothing changed
   Duration names_backoff_max{30'000};
 };

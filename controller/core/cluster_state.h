@@ -51,6 +51,9 @@ struct Durable {
   // votes must cover all of them.
   Quorum quorum;
   std::vector<Quorum> older;
+  // `primary` was promoted as the measure of what was committed: until enough others hold what it
+  // has, no votes prove anything.
+  bool sole_copy = false;
   bool planned = false;           // this change of primary is a switchover
   std::string target;             // the node a person asked for; empty: the best
   bool accept_data_loss = false;  // a person accepted that commits may be missing
@@ -77,8 +80,11 @@ struct MemberView {
   // that far, its copy is known to work: reading WAL proves less than applying it.
   Lsn marker;
   bool replays = false;
-  // Until then this node may still acknowledge writes: the last lease plus the clocks' drift.
+  // As primary: until then it may still acknowledge writes by its lease, the clocks' drift
+  // included.
   BootTime may_write_until;
+  // When its vote of the present epoch came. It was no witness for the old primary from then on.
+  std::optional<BootTime> voted_at;
 };
 
 struct NamesView {

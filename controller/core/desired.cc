@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // DesiredFor: one node's desired state, derived from the cluster's state and nothing else.
+#include "controller/core/quorum.h"
 #include "controller/core/turn.h"
 
 namespace pgmahout::controller {
@@ -31,7 +32,7 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
   desired.epoch = durable.epoch;
   desired.system_identifier = durable.system_identifier;
   desired.assignment = AssignmentFor(durable, is_primary);
-  desired.quorum = durable.quorum;
+  desired.quorum = is_primary ? durable.quorum : FutureQuorum(durable, node);
   desired.spec = durable.spec;
   desired.clean_stop = durable.stage == Stage::kStopping;
   if (desired.assignment == Assignment::kStandby) {

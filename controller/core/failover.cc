@@ -8,19 +8,16 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
+#include "controller/core/promotion.h"
 #include "controller/core/turn.h"
 
 namespace pgmahout::controller {
 namespace {
 
-const MemberView& Primary(const Turn& turn) {
-  const MemberView* member = FindMember(turn.state(), turn.durable().primary);
-  PGM_CHECK(member != nullptr);
-  return *member;
-}
-
-bool InStage(const Turn& turn, Stage stage) {
-  return turn.durable().stage == stage;
+bool SaysItIsDown(const ClusterState& state) {
+  const MemberView* old = FindMember(state, state.durable.primary);
+  return old != nullptr && old->report.has_value() && old->report->epoch >= state.durable.epoch &&
+         IsDown(*old->report);
 }
 
 // ---- Suspecting the primary (stage kRunning) ----
@@ -74,7 +71,7 @@ bool PrimaryIsSilent(const Turn& turn) {
 }
 
 void BeginFencing(const Turn& turn, absl::string_view rule, absl::string_view evidence) {
-  turn.durable().epoch += 1;
+  BeginEpoch(turn);
   turn.EnterStage(Stage::kFencing);
   turn.Note(rule, turn.durable().primary, evidence, true);
 }
@@ -84,7 +81,10 @@ void FenceDown(const Turn& turn, absl::string_view rule) {
 }
 
 void FenceHung(const Turn& turn, absl::string_view rule) {
-  BeginFencing(turn, rule, "its agent says a fresh connection gets no answer; standbys vote");
+  const std::string& illness = Primary(turn).report->illness;
+  BeginFencing(turn, rule,
+               absl::StrCat("its agent says: ", illness.empty() ? "it does not run" : illness,
+                            "; no more leases, standbys vote"));
 }
 
 void FenceSilent(const Turn& turn, absl::string_view rule) {
@@ -92,34 +92,6 @@ void FenceSilent(const Turn& turn, absl::string_view rule) {
   BeginFencing(turn, rule,
                absl::StrCat("not heard for ", silent,
                             " ms and no standby receives from it; no more leases, standbys vote"));
-}
-
-// ---- Switchover (stage kStopping) ----
-
-bool CleanStopReached(const Turn& turn) {
-  const MemberView& primary = Primary(turn);
-  return InStage(turn, Stage::kStopping) && primary.report.has_value() &&
-         primary.report->epoch >= turn.durable().epoch && IsDown(*primary.report);
-}
-
-void FenceStopped(const Turn& turn, absl::string_view rule) {
-  turn.EnterStage(Stage::kFencing);
-  turn.Note(rule, turn.durable().primary,
-            Primary(turn).report->clean_stop ? "stopped cleanly; standbys vote"
-                                             : "stopped, but not cleanly; standbys vote",
-            true);
-}
-
-bool CleanStopOverdue(const Turn& turn) {
-  return InStage(turn, Stage::kStopping) && (turn.InStageFor() >= turn.timing.stop_timeout ||
-                                             IsSilent(turn.state(), Primary(turn), turn.now));
-}
-
-void FenceOverdue(const Turn& turn, absl::string_view rule) {
-  turn.durable().epoch += 1;
-  turn.durable().planned = false;
-  turn.EnterStage(Stage::kFencing);
-  turn.Note(rule, turn.durable().primary, "it did not stop in time; treated as lost", true);
 }
 
 // ---- Choosing (stage kFencing) ----
@@ -211,19 +183,11 @@ bool CaughtUpWithCleanStop(const Turn& turn) {
   }
   const MemberView& old = Primary(turn);
   const std::optional<Candidate> chosen = Chosen(turn.state(), turn.now);
-  return chosen.has_value() && OldPrimaryIsFenced(turn.state(), turn.now) &&
+  return chosen.has_value() && OldPrimaryIsFenced(turn.state(), turn.now, turn.timing) &&
          old.report.has_value() && old.report->epoch >= turn.durable().epoch &&
          old.report->clean_stop && old.report->write_lsn.valid() &&
          chosen->ballot.timeline >= turn.durable().timeline &&
          chosen->ballot.lsn > old.report->write_lsn;
-}
-
-// How far the lost primary's WAL reached, as it said itself; for a candidate that was lost too, how
-// far that of its predecessor. 0/0: nobody told this controller.
-Lsn EndOfLostWal(const Turn& turn) {
-  const MemberView& old = Primary(turn);
-  const bool tells = old.report.has_value() && old.report->clean_stop;
-  return tells ? std::max(old.wal_end, old.report->write_lsn) : old.wal_end;
 }
 
 // Asynchronous by choice: the old primary must be fenced for certain, all who can be heard have
@@ -232,7 +196,7 @@ bool AsynchronousLossIsBounded(const Turn& turn) {
   const ClusterState& state = turn.state();
   if (!InStage(turn, Stage::kFencing) ||
       turn.spec().synchronous.durability != DataDurability::kOff ||
-      !OldPrimaryIsFenced(state, turn.now) || TargetIsStillAwaited(turn) ||
+      !OldPrimaryIsFenced(state, turn.now, turn.timing) || TargetIsStillAwaited(turn) ||
       MoreVotesAreAwaited(turn)) {
     return false;
   }
@@ -245,32 +209,18 @@ bool AsynchronousLossIsBounded(const Turn& turn) {
   return BytesBetween(chosen->ballot.lsn, end) <= turn.spec().failover.max_lag_bytes;
 }
 
+// A person knows what no message tells: that the old primary is gone. Where witnesses may be left
+// on its side, the lease is all that can be waited for.
 bool LossWasAccepted(const Turn& turn) {
   return InStage(turn, Stage::kFencing) && turn.durable().accept_data_loss &&
          !TargetIsStillAwaited(turn) && !MoreVotesAreAwaited(turn) &&
-         OldPrimaryIsFenced(turn.state(), turn.now) && Chosen(turn.state(), turn.now).has_value();
+         (SaysItIsDown(turn.state()) || LeaseIsOver(turn.state(), turn.now)) &&
+         Chosen(turn.state(), turn.now).has_value();
 }
 
-void Promote(const Turn& turn, const Candidate& chosen) {
-  Durable& durable = turn.durable();
-  const std::set<std::string> voters = VotersOf(turn.state(), turn.now);
-  const Lsn end_of_lost_wal = EndOfLostWal(turn);
-  durable.primary = chosen.node;
-  durable.target.clear();
-  durable.accept_data_loss = false;  // it was about this choice, not about a later one
-  OrderQuorum(turn.state(), QuorumForNewPrimary(turn.state(), chosen.node, voters));
-  MemberView& candidate = turn.state().members.at(chosen.node);
-  candidate.wal_end = std::max(chosen.ballot.lsn, end_of_lost_wal);
-  turn.EnterStage(Stage::kPromoting);
-}
-
-// Promotes one that is the measure of what was committed, whatever quorum that was under. Until
-// enough others hold what it has, nobody else may be promoted: that is what the asynchronous
-// quorum, which no votes cover, stands for.
 void PromoteAlone(const Turn& turn, const Candidate& chosen) {
-  turn.durable().older.clear();
-  turn.durable().quorum = Quorum{};
-  Promote(turn, chosen);
+  Promote(turn, chosen, VotersOf(turn.state(), turn.now));
+  ForgetOldQuorums(turn);
 }
 
 std::string DescribeChoice(const Turn& turn, const Candidate& chosen, absl::string_view proof) {
@@ -283,7 +233,7 @@ void PromoteByVotes(const Turn& turn, absl::string_view rule) {
   const Candidate chosen = *Chosen(turn.state(), turn.now);
   const std::string text =
       DescribeChoice(turn, chosen, "the votes cover every acknowledged commit");
-  Promote(turn, chosen);
+  Promote(turn, chosen, VotersOf(turn.state(), turn.now));
   turn.Note(rule, chosen.node, text, true);
 }
 
@@ -299,7 +249,7 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
   const uint64_t lost = BytesBetween(chosen.ballot.lsn, EndOfLostWal(turn));
   const std::string text = DescribeChoice(
       turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
-  Promote(turn, chosen);
+  PromoteAlone(turn, chosen);
   turn.Note(rule, chosen.node, text, true);
 }
 
@@ -391,7 +341,7 @@ bool CandidateIsLost(const Turn& turn) {
 }
 
 void ChooseAgain(const Turn& turn, absl::string_view rule) {
-  turn.durable().epoch += 1;
+  BeginEpoch(turn);
   turn.EnterStage(Stage::kFencing);
   turn.Note(rule, turn.durable().primary, "lost before it became writable; standbys vote again",
             true);
@@ -424,14 +374,33 @@ std::optional<Candidate> BestOf(const std::vector<Candidate>& candidates) {
   return best;
 }
 
-bool OldPrimaryIsFenced(const ClusterState& state, BootTime now) {
+bool LeaseIsOver(const ClusterState& state, BootTime now) {
   const MemberView* old = FindMember(state, state.durable.primary);
-  if (old == nullptr) {
-    return false;
+  return old != nullptr && now >= old->may_write_until;
+}
+
+namespace {
+
+// Whoever voted long enough ago: what it witnessed before has run out on every clock.
+std::set<std::string> VotesOfLongAgo(const ClusterState& state,
+                                     BootTime now,
+                                     const Timing& timing) {
+  std::set<std::string> nodes;
+  for (const auto& [node, member] : state.members) {
+    if (member.voted_at.has_value() &&
+        now >= LeaseEnd(state.durable.spec.failover.lease_ttl, *member.voted_at, timing)) {
+      nodes.insert(node);
+    }
   }
-  const bool says_so =
-      old->report.has_value() && old->report->epoch >= state.durable.epoch && IsDown(*old->report);
-  return says_so || now >= old->may_write_until;
+  return nodes;
+}
+
+}  // namespace
+
+bool OldPrimaryIsFenced(const ClusterState& state, BootTime now, const Timing& timing) {
+  return SaysItIsDown(state) ||
+         (LeaseIsOver(state, now) &&
+          LeaveTooFewWitnesses(VotesOfLongAgo(state, now, timing), state.durable));
 }
 
 std::string WhyNotEligible(const ClusterState& state, const std::string& node, BootTime now) {
@@ -466,8 +435,6 @@ const std::vector<Rule>& FailoverRules() {
       {"primary-reports-down", PrimaryReportsDown, FenceDown},
       {"primary-reports-hung", PrimaryReportsHung, FenceHung},
       {"primary-is-silent", PrimaryIsSilent, FenceSilent},
-      {"clean-stop-reached", CleanStopReached, FenceStopped},
-      {"clean-stop-overdue", CleanStopOverdue, FenceOverdue},
       {"promote-caught-up", CaughtUpWithCleanStop, PromoteCaughtUp},
       {"promote-by-votes", VotesSuffice, PromoteByVotes},
       {"promote-asynchronous", AsynchronousLossIsBounded, PromoteAsynchronous},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "controller/core/advance.h"
 #include "controller/core/cluster_state.h"
 #include "controller/core/quorum.h"
 
@@ -27,8 +28,12 @@ std::vector<Candidate> CandidatesOf(const ClusterState& state, BootTime now);
 std::optional<Candidate> BestOf(const std::vector<Candidate>& candidates);
 
 // For certain no PostgreSQL process of the old primary can acknowledge a write any more: its agent
-// says so at the present epoch, or its last lease is over on every clock.
-bool OldPrimaryIsFenced(const ClusterState& state, BootTime now);
+// says so at the present epoch; or its last lease is over on every clock, and so many standbys have
+// voted, so long ago, that it has gone on without this controller no longer than until now either.
+bool OldPrimaryIsFenced(const ClusterState& state, BootTime now, const Timing& timing);
+
+// Its last lease is over. Alone it proves nothing: witnesses may have kept it writable.
+bool LeaseIsOver(const ClusterState& state, BootTime now);
 
 // Why `node` would not be promoted if the primary were lost now; empty: it would be.
 std::string WhyNotEligible(const ClusterState& state, const std::string& node, BootTime now);

@@ -15,9 +15,16 @@ bool IsAsynchronous(const ClusterSpec& spec) {
   return spec.synchronous.durability == DataDurability::kOff || spec.nodes.size() < 2;
 }
 
+// How many of `standbys` shall confirm a commit.
+uint32_t NumberFor(const ClusterSpec& spec, size_t standbys) {
+  return IsAsynchronous(spec)
+             ? 0
+             : std::min<uint32_t>(spec.synchronous.number, static_cast<uint32_t>(standbys));
+}
+
 std::string Describe(const Quorum& quorum) {
   if (quorum.number == 0) {
-    return "asynchronous";
+    return quorum.standbys.empty() ? "nobody" : "nobody (asynchronous)";
   }
   return absl::StrCat("any ", quorum.number, " of ", absl::StrJoin(quorum.standbys, ", "));
 }
@@ -51,7 +58,7 @@ uint32_t FlushedBeyond(const Report& primary, const Quorum& quorum, Lsn barrier)
 }
 
 bool BarrierIsMissing(const Turn& turn) {
-  return turn.durable().stage == Stage::kRunning && !turn.durable().older.empty() &&
+  return turn.durable().stage == Stage::kRunning && IsUnconfirmed(turn.durable()) &&
          !turn.state().quorum_barrier.has_value() && PrimaryConfirmsQuorum(turn.state(), turn.now);
 }
 
@@ -63,7 +70,7 @@ void SetBarrier(const Turn& turn, absl::string_view /*rule*/) {
 // in effect is on enough members of the present one; an asynchronous one asks for nothing.
 bool QuorumIsConfirmed(const Turn& turn) {
   const ClusterState& state = turn.state();
-  if (state.durable.stage != Stage::kRunning || state.durable.older.empty() ||
+  if (state.durable.stage != Stage::kRunning || !IsUnconfirmed(state.durable) ||
       !state.quorum_barrier.has_value() || !PrimaryConfirmsQuorum(state, turn.now)) {
     return false;
   }
@@ -74,6 +81,7 @@ bool QuorumIsConfirmed(const Turn& turn) {
 
 void ConfirmQuorum(const Turn& turn, absl::string_view rule) {
   turn.durable().older.clear();
+  turn.durable().sole_copy = false;
   turn.state().quorum_barrier.reset();
   turn.Note(rule, turn.durable().primary,
             absl::StrCat("commits are confirmed by ", Describe(turn.durable().quorum)));
@@ -115,44 +123,71 @@ bool Covers(const std::set<std::string>& voters, const Quorum& quorum) {
   return present + quorum.number > quorum.standbys.size();
 }
 
+namespace {
+
+size_t CountIn(const std::vector<std::string>& nodes, const std::set<std::string>& voters) {
+  return static_cast<size_t>(std::count_if(
+      nodes.begin(), nodes.end(), [&voters](const auto& node) { return voters.count(node) > 0; }));
+}
+
+}  // namespace
+
+bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Quorum& quorum) {
+  const size_t needed = WitnessesNeeded(quorum);
+  return needed > 0 && quorum.standbys.size() - CountIn(quorum.standbys, voters) < needed;
+}
+
+bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Durable& durable) {
+  return LeaveTooFewWitnesses(voters, durable.quorum) &&
+         std::all_of(durable.older.begin(), durable.older.end(), [&voters](const Quorum& older) {
+           return LeaveTooFewWitnesses(voters, older);
+         });
+}
+
+bool IsUnconfirmed(const Durable& durable) {
+  return !durable.older.empty() || durable.sole_copy;
+}
+
 bool CoversAll(const std::set<std::string>& voters, const Durable& durable) {
-  return Covers(voters, durable.quorum) &&
+  return !durable.sole_copy && Covers(voters, durable.quorum) &&
          std::all_of(durable.older.begin(), durable.older.end(),
                      [&voters](const Quorum& older) { return Covers(voters, older); });
 }
 
-Quorum QuorumForNewPrimary(const ClusterState& state,
+Quorum QuorumForNewPrimary(const Durable& durable,
                            const std::string& primary,
                            const std::set<std::string>& voters) {
-  if (IsAsynchronous(state.durable.spec)) {
-    return Quorum{};
-  }
+  const SynchronousSpec& wanted = durable.spec.synchronous;
   Quorum quorum;
-  for (const auto& [node, member] : state.members) {
-    if (node != primary && voters.count(node) > 0) {
+  for (const std::string& node : voters) {
+    if (node != primary && Contains(durable.spec.nodes, node)) {
       quorum.standbys.push_back(node);
     }
   }
-  const SynchronousSpec& wanted = state.durable.spec.synchronous;
   const bool too_few =
       wanted.durability == DataDurability::kRequired && quorum.standbys.size() < wanted.number;
   if (quorum.standbys.empty() || too_few) {
     quorum.standbys.clear();
-    for (const auto& [node, member] : state.members) {
+    for (const std::string& node : durable.spec.nodes) {
       if (node != primary) {
         quorum.standbys.push_back(node);
       }
     }
+    std::sort(quorum.standbys.begin(), quorum.standbys.end());
   }
-  quorum.number = std::min<uint32_t>(wanted.number, static_cast<uint32_t>(quorum.standbys.size()));
+  quorum.number = NumberFor(durable.spec, quorum.standbys.size());
   return quorum;
+}
+
+Quorum FutureQuorum(const Durable& durable, const std::string& node) {
+  std::set<std::string> others(durable.quorum.standbys.begin(), durable.quorum.standbys.end());
+  others.erase(node);
+  others.erase(durable.primary);
+  return QuorumForNewPrimary(durable, node, others);
 }
 
 Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timing) {
   const Durable& durable = state.durable;
-  if (IsAsynchronous(durable.spec)) {
-    return Quorum{};
-  }
   const Quorum& present = durable.quorum;
   uint32_t streaming = 0;
   for (const auto& [node, member] : state.members) {
@@ -160,7 +195,7 @@ Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timin
       ++streaming;
     }
   }
-  const bool blocked = streaming < present.number;
+  const bool blocked = streaming < WitnessesNeeded(present);
   const Duration gone_after = blocked ? timing.blocked_after : timing.standby_gone_after;
 
   Quorum target;
@@ -175,8 +210,7 @@ Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timin
       target.standbys.push_back(node);
     }
   }
-  target.number = std::min<uint32_t>(durable.spec.synchronous.number,
-                                     static_cast<uint32_t>(target.standbys.size()));
+  target.number = NumberFor(durable.spec, target.standbys.size());
   const bool fewer = target.number < durable.spec.synchronous.number;
   if (fewer && durable.spec.synchronous.durability == DataDurability::kRequired &&
       target.number < present.number) {

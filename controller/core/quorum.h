@@ -19,12 +19,26 @@ bool Covers(const std::set<std::string>& voters, const Quorum& quorum);
 // Covers() for every quorum under which a commit may have been acknowledged (I2).
 bool CoversAll(const std::set<std::string>& voters, const Durable& durable);
 
+// Whether commits may have been acknowledged that are not known to be on enough members of the
+// present quorum.
+bool IsUnconfirmed(const Durable& durable);
+
 // The quorum a new primary starts with: the members that just voted, so that a second loss can be
 // survived at once. If nobody else is left, or fewer than `required` asks for, all others: commits
 // wait until they are back or a durable step lowers the number.
-Quorum QuorumForNewPrimary(const ClusterState& state,
+Quorum QuorumForNewPrimary(const Durable& durable,
                            const std::string& primary,
                            const std::set<std::string>& voters);
+
+// Likewise, if `node` were promoted and all of the present quorum voted. Every standby has it in
+// its configuration already, so that a promotion needs no reload first.
+Quorum FutureQuorum(const Durable& durable, const std::string& node);
+
+// Whether a primary under `quorum` that hears no controller finds too few witnesses once `voters`
+// have detached from it (agent/core/witness.h). Never where it needs none.
+bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Quorum& quorum);
+// Likewise for every quorum that it may have been told.
+bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Durable& durable);
 
 // What the quorum should be now, given who streams.
 Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timing);

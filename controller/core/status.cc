@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controller/core/failover.h"
+#include "controller/core/quorum.h"
 #include "controller/core/turn.h"
 
 namespace pgmahout::controller {
@@ -81,7 +82,7 @@ Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
     complaints.push_back(absl::StrCat("DNS: ", durable.spec.dns.primary, " is not up to date",
                                       state.names.error.empty() ? "" : ": ", state.names.error));
   }
-  if (!durable.older.empty()) {
+  if (IsUnconfirmed(durable)) {
     complaints.emplace_back("the standbys that confirm commits are being changed");
   } else if (durable.spec.synchronous.durability != DataDurability::kOff &&
              durable.quorum.number < durable.spec.synchronous.number &&

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/base/check.h"
 #include "controller/core/advance.h"
 #include "controller/core/outcome.h"
 
@@ -60,6 +61,17 @@ inline const MemberView* FindMember(const ClusterState& state, const std::string
   return found == state.members.end() ? nullptr : &found->second;
 }
 
+// The primary, or in kFencing the node that was, or in kPromoting the one that was chosen.
+inline const MemberView& Primary(const Turn& turn) {
+  const MemberView* member = FindMember(turn.state(), turn.durable().primary);
+  PGM_CHECK(member != nullptr);
+  return *member;
+}
+
+inline bool InStage(const Turn& turn, Stage stage) {
+  return turn.durable().stage == stage;
+}
+
 // Whether the agent of `member` spoke within the cluster's detectAfter.
 inline bool IsHeard(const ClusterState& state, const MemberView& member, BootTime now) {
   return member.connected && member.report.has_value() &&
@@ -91,8 +103,17 @@ inline BootTime LeaseEnd(Duration lease, BootTime now, const Timing& timing) {
   return now + lease + drift + timing.lease_slack;
 }
 
+// Votes of an earlier epoch say nothing about the new one.
+inline void BeginEpoch(const Turn& turn) {
+  turn.durable().epoch += 1;
+  for (auto& [node, member] : turn.state().members) {
+    member.voted_at.reset();
+  }
+}
+
 // Rules of the parts, in the order in which Advance reads them.
 const std::vector<Rule>& FailoverRules();
+const std::vector<Rule>& SwitchoverRules();
 const std::vector<Rule>& QuorumRules();
 const std::vector<Rule>& NamesRules();
 

@@ -38,6 +38,7 @@ World Told(Assignment assignment) {
   world.context.ca_file = "/etc/pgmahout/ca.pem";
   world.context.wal_program = "/usr/bin/pgmahout-wal";
   world.now = At(100'000);
+  world.observation.taken_at = world.now;
   return world;
 }
 
@@ -107,7 +108,7 @@ void Configure(World& world, bool detached) {
 }
 
 void GrantLease(World& world, Duration lease) {
-  world.lease = Lease{world.memory.epoch, world.now + lease};
+  world.lease = Lease{world.memory.epoch, world.now + lease, lease, world.desired->quorum};
 }
 
 std::string NameOf(StepKind kind) {

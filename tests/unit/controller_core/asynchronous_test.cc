@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "controller/core/failover.h"
+#include "controller/core/quorum.h"
 #include "tests/unit/controller_core/drive.h"
 
 namespace pgmahout::controller {
@@ -28,7 +29,8 @@ void FallBehind(Drive& drive, int mib) {
 
 TEST(Asynchronous, NeedsNoStandbyToCommit) {
   Drive drive = Drive::Healthy(Asynchronous());
-  EXPECT_EQ(drive.durable().quorum, Quorum{});
+  EXPECT_EQ(drive.durable().quorum, (Quorum{0, {"db2", "db3"}}))
+      << "witnesses, who confirm nothing";
 }
 
 TEST(Asynchronous, LagWithinMaxLagIsPromoted) {
@@ -175,7 +177,8 @@ TEST(AcceptDataLoss, NobodyElseIsPromotedUntilTheNewPrimaryIsCopied) {
   drive.Pass(Duration{30'000});
   drive.Feed(FailoverRequested{"", true});
   ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kPromoting; }));
-  EXPECT_EQ(drive.durable().older, std::vector<Quorum>{Quorum{}});
+  EXPECT_TRUE(drive.durable().sole_copy);
+  EXPECT_FALSE(CoversAll({"db1", "db3"}, drive.durable()));
 }
 
 }  // namespace

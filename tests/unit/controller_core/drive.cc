@@ -181,8 +181,18 @@ void Drive::StopServer(ToyNode& toy, bool clean) {
   toy.report.server = ServerState::kStopped;
   toy.report.role = ServerRole::kUnknown;
   toy.report.clean_stop = clean && was_primary;
-  // A clean stop ends with its checkpoint record; a crash leaves an old checkpoint.
-  toy.report.write_lsn = toy.report.clean_stop ? Lsn{toy.lsn.value - 120} : Wal(1);
+  // A clean stop ends with its checkpoint record, which goes to everybody who streams; a crash
+  // leaves an old checkpoint.
+  toy.report.write_lsn = toy.report.clean_stop ? toy.lsn : Wal(1);
+  if (toy.report.clean_stop) {
+    toy.lsn.value += 120;
+    for (auto& [other, standby] : nodes_) {
+      const auto upstream = nodes_.find(standby.follows);
+      if (upstream != nodes_.end() && &upstream->second == &toy) {
+        standby.lsn = toy.lsn;
+      }
+    }
+  }
   toy.report.writable_epoch = 0;
   toy.report.attached.clear();
   toy.report.quorum_in_effect.reset();

@@ -54,21 +54,64 @@ TEST(Leases, EndWithTheRole) {
   EXPECT_EQ(drive.state().members.at("db1").may_write_until, until);
 }
 
-TEST(OldPrimaryIsFenced, WhenItsAgentSaysSoOrTheLeaseIsOver) {
+TEST(OldPrimaryIsFenced, WhenItsAgentSaysSo) {
   Drive drive = Drive::Healthy();
-  drive.KillVm("db1");
-  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kPromoting; }));
-  drive = Drive::Healthy();
   drive.KillVm("db3");
   drive.KillVm("db1");
   ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
-  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now()));
-  const BootTime until = drive.state().members.at("db1").may_write_until;
-  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), until - Duration{1}));
-  EXPECT_TRUE(OldPrimaryIsFenced(drive.state(), until));
+  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now(), Timing{}));
   drive.BootVm("db1");
   drive.Pass(Duration{200});
-  EXPECT_TRUE(OldPrimaryIsFenced(drive.state(), drive.now())) << "stopped at the present epoch";
+  EXPECT_TRUE(OldPrimaryIsFenced(drive.state(), drive.now(), Timing{}))
+      << "stopped at the present epoch";
+}
+
+// db1 may have gone on without this controller, on what a standby confirmed to it.
+TEST(OldPrimaryIsFenced, WhenItsLeaseIsOverAndWitnessesHaveVotedForAsLong) {
+  Drive drive = Drive::Healthy();
+  drive.node("db2").votes = false;
+  drive.node("db3").votes = false;
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.Pass(Duration{30'000});
+  EXPECT_TRUE(LeaseIsOver(drive.state(), drive.now()));
+  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now(), Timing{}));
+  Report vote = drive.node("db2").report;
+  vote.ballot = Ballot{drive.durable().epoch, 1, Wal(1)};
+  drive.node("db2").obeys = false;
+  drive.node("db2").report = vote;
+  drive.Pass(Duration{30'000});
+  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now(), Timing{}))
+      << "db3 is a witness still";
+}
+
+TEST(OldPrimaryIsFenced, CountsFromTheVoteThatTookTheLastWitness) {
+  ClusterSpec spec = SpecOf(3);
+  spec.synchronous.durability = DataDurability::kOff;  // votes alone do not suffice
+  Drive drive = Drive::Healthy(spec);
+  drive.KillVm("db1");
+  const auto voted = [&drive](const char* node) {
+    return drive.state().members.at(node).voted_at.has_value();
+  };
+  ASSERT_TRUE(drive.PassUntil([&] { return voted("db2") && voted("db3"); }));
+  const BootTime at = *drive.state().members.at("db3").voted_at;
+  const BootTime over = LeaseEnd(spec.failover.lease_ttl, at, Timing{});
+  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), over - Duration{1}, Timing{}));
+  EXPECT_TRUE(OldPrimaryIsFenced(drive.state(), over, Timing{}));
+}
+
+TEST(OldPrimaryIsFenced, NeverByTimeWhereItNeedsNoWitness) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db2");
+  drive.KillVm("db3");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().quorum == Quorum{}; }));
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().older.empty(); }));
+  drive.KillVm("db1");
+  drive.BootVm("db2");
+  drive.BootVm("db3");
+  drive.Pass(Duration{60'000});
+  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now(), Timing{}));
+  EXPECT_EQ(drive.durable().primary, "db1");
 }
 
 TEST(OldPrimaryIsFenced, NotByAReportOfAnEarlierEpoch) {
@@ -78,7 +121,7 @@ TEST(OldPrimaryIsFenced, NotByAReportOfAnEarlierEpoch) {
   drive.node("db3").votes = false;
   drive.Crash("db1");
   ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
-  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now()))
+  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now(), Timing{}))
       << "with a lease it may start again by itself";
 }
 

@@ -85,7 +85,7 @@ TEST(Restart, AcceptedLossStillWaitsForALeaseThatMayHaveBeenGranted) {
   drive.Feed(FailoverRequested{"", true});
   drive.RestartController();
   const BootTime restarted = drive.now();
-  EXPECT_FALSE(OldPrimaryIsFenced(drive.state(), drive.now()));
+  EXPECT_FALSE(LeaseIsOver(drive.state(), drive.now()));
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
   EXPECT_GE(drive.now() - restarted, Duration{10'000});
 }

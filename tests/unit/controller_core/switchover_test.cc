@@ -7,6 +7,12 @@
 namespace pgmahout::controller {
 namespace {
 
+// `node` says, until it obeys again, that the last WAL of the primary has not come.
+void HoldBack(Drive& drive, const char* node) {
+  drive.node(node).obeys = false;
+  drive.node(node).report.receive_lsn = Wal(1);
+}
+
 TEST(Switchover, StopsCleanlyAndPromotesTheTarget) {
   Drive drive = Drive::Healthy();
   drive.Feed(SwitchoverRequested{"db3"});
@@ -16,8 +22,8 @@ TEST(Switchover, StopsCleanlyAndPromotesTheTarget) {
   EXPECT_TRUE(drive.Desired("db1").clean_stop);
   EXPECT_EQ(drive.Desired("db2").assignment, Assignment::kStandby) << "they receive to the end";
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); })) << drive.PhaseReason();
-  EXPECT_TRUE(drive.Fired("clean-stop-reached"));
-  EXPECT_TRUE(drive.Fired("promote-caught-up"));
+  EXPECT_TRUE(drive.Fired("promote-successor"));
+  EXPECT_FALSE(drive.Fired("clean-stop-reached")) << "no vote is needed";
   EXPECT_EQ(drive.durable().epoch, 2U);
   EXPECT_FALSE(drive.durable().planned);
   EXPECT_EQ(drive.durable().target, "");
@@ -44,29 +50,57 @@ TEST(Switchover, OfAnAsynchronousClusterLosesNothing) {
   drive.Commit();
   drive.Feed(SwitchoverRequested{"db2"});
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
-  EXPECT_TRUE(drive.Fired("promote-caught-up"));
+  EXPECT_TRUE(drive.Fired("promote-successor"));
+}
+
+// The archiver may still be busy with the last segment.
+TEST(Switchover, ShutdownCheckpointIsEnoughAlthoughTheServerIsStillEnding) {
+  Drive drive = Drive::Healthy();
+  drive.node("db1").obeys = false;
+  drive.Feed(SwitchoverRequested{"db3"});
+  Report& report = drive.node("db1").report;
+  report.epoch = drive.durable().epoch;
+  report.server = ServerState::kStopping;
+  report.role = ServerRole::kUnknown;
+  drive.Pass(Duration{1'000});
+  EXPECT_EQ(drive.durable().stage, Stage::kStopping) << "it may still commit";
+  report.clean_stop = true;
+  report.write_lsn = Lsn{drive.node("db3").lsn.value - 120};
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); })) << drive.PhaseReason();
+}
+
+TEST(Switchover, WhoHasNotReceivedTheShutdownCheckpointIsNotPromoted) {
+  Drive drive = Drive::Healthy();
+  HoldBack(drive, "db3");
+  drive.node("db3").report.receive_lsn = Lsn{drive.node("db1").lsn.value - 120};
+  drive.Feed(SwitchoverRequested{"db3"});
+  drive.Pass(Duration{400});
+  EXPECT_EQ(drive.durable().stage, Stage::kStopping);
+  EXPECT_EQ(drive.durable().primary, "db1");
+  drive.Pass(Duration{200});
+  EXPECT_TRUE(drive.Fired("clean-stop-reached")) << "then votes decide";
 }
 
 TEST(Switchover, TargetsVoteIsAwaitedThenTheBestIsTaken) {
   Drive drive = Drive::Healthy();
-  drive.node("db3").votes = false;
+  HoldBack(drive, "db3");
   drive.Feed(SwitchoverRequested{"db3"});
   drive.Pass(Duration{2'000});
   EXPECT_EQ(drive.durable().stage, Stage::kFencing);
-  drive.node("db3").votes = true;
+  drive.node("db3").obeys = true;
   EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); })) << drive.PhaseReason();
 
   drive = Drive::Healthy();
-  drive.node("db3").votes = false;
+  HoldBack(drive, "db3");
   drive.Feed(SwitchoverRequested{"db3"});
   EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
 }
 
 TEST(Switchover, GoesBackWhenNobodyCanTakeOver) {
   Drive drive = Drive::Healthy();
+  HoldBack(drive, "db2");
+  HoldBack(drive, "db3");
   drive.Feed(SwitchoverRequested{"db3"});
-  drive.node("db2").votes = false;
-  drive.node("db3").votes = false;
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db1"); })) << drive.PhaseReason();
   EXPECT_TRUE(drive.Fired("resume-old-primary"));
   EXPECT_EQ(drive.durable().target, "");
@@ -110,8 +144,8 @@ TEST(Switchover, WalOfAnEarlierTimelineIsNotTakenForAllOfIt) {
   Drive drive = Drive::Healthy();
   drive.Crash("db1");
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2") && drive.IsHealthy(); }));
+  HoldBack(drive, "db1");
   drive.Feed(SwitchoverRequested{""});
-  drive.node("db1").votes = false;
   drive.node("db3").obeys = false;
   Report& stale = drive.node("db3").report;
   stale.epoch = drive.durable().epoch;

@@ -221,7 +221,7 @@ void Simulation::Obey(ToyVm& vm, const ToAgent& order) {
     const BootTime deadline = sent->second + order.answer.lease;
     if (!vm.lease.has_value() || vm.lease->epoch != order.desired.epoch ||
         deadline > vm.lease->deadline) {
-      vm.lease = agent::Lease{order.desired.epoch, deadline};
+      vm.lease = agent::Lease{order.desired.epoch, deadline, Duration{0}, {}};
     }
   }
 }

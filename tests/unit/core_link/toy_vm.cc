@@ -67,6 +67,7 @@ agent::World ToyVm::See(BootTime now, const std::map<std::string, ToyVm>& all) c
   world.context.address = AddressOf(name);
   world.now = now;
   agent::Observation& seen = world.observation;
+  seen.taken_at = now;
   seen.data.exists = disk.exists;
   seen.data.complete = disk.exists;
   seen.data.standby_signal = disk.standby_signal;

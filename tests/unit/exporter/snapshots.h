@@ -43,7 +43,7 @@ inline Snapshot PrimarySnapshot() {
   SqlFacts& sql = *snapshot.observation.sql;
   sql.write_lsn = report.write_lsn;
   sql.slots = {Slot{"pgmahout_db2", true, Lsn{9'000'000}}, Slot{"pgmahout_db3", false, Lsn{}}};
-  snapshot.lease = Lease{4, kNow + Duration{8'000}};
+  snapshot.lease = Lease{4, kNow + Duration{8'000}, Duration{10'000}, {}};
   return snapshot;
 }
 
