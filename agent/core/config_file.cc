@@ -175,6 +175,13 @@ std::string HbaLine(const HbaRule& rule) {
                       rule.method, "\n");
 }
 
+// Only what follows a confirmed primary may have to fetch WAL that is gone there. While the primary
+// changes, each look into the archive is a program to start, and writes wait for it: at the end of
+// recovery PostgreSQL asks for the last segment and for history files.
+bool NeedsArchive(const DesiredState& desired, bool detached) {
+  return !detached && desired.assignment == Assignment::kStandby && desired.may_rebuild;
+}
+
 }  // namespace
 
 std::string RenderConfig(const DesiredState& desired, const ConfigContext& context, bool detached) {
@@ -190,7 +197,7 @@ std::string RenderConfig(const DesiredState& desired, const ConfigContext& conte
                   ". What follows is not for the spec:\n");
   Append(&text, ServerSettings(desired, context));
   Append(&text, ReplicationSettings(desired));
-  Append(&text, ArchiveSettings(desired, context, /*restore=*/!detached));
+  Append(&text, ArchiveSettings(desired, context, NeedsArchive(desired, detached)));
   Append(&text, FollowSettings(desired, context, detached));
   absl::StrAppend(&text, kConfigIdPrefix, absl::Hex(Fingerprint(text), absl::kZeroPad16), "'\n");
   return text;

@@ -26,7 +26,8 @@ struct ConfigContext {
 inline constexpr absl::string_view kReplicationRole = "pgmahout_replication";
 
 // pgmahout.conf for what `desired` says. With `detached` primary_conninfo and restore_command are
-// empty: a standby that has voted receives from nobody. The last line sets pgmahout.config_id to a
+// empty: a standby that has voted receives from nobody. restore_command is set only where there is
+// a confirmed primary to follow. The last line sets pgmahout.config_id to a
 // hash of the rest, so that a connection can tell which version the server has loaded.
 std::string RenderConfig(const DesiredState& desired, const ConfigContext& context, bool detached);
 

@@ -42,6 +42,10 @@ Step Rejoin(const World& world, absl::string_view reason) {
   if (world.memory.rewind_tried_epoch >= world.memory.epoch) {
     return Rebuild(world, reason);
   }
+  // pg_rewind takes restore_command from there, for WAL that is gone on both sides.
+  if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/false)) {
+    return *configure;
+  }
   Step step = Do(world, StepKind::kRewind, reason);
   step.upstream = *Upstream(world);
   step.memory.rewind_tried_epoch = world.memory.epoch;

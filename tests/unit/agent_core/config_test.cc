@@ -39,6 +39,16 @@ TEST(Config, HoldsNoPassword) {
   EXPECT_THAT(ConfigOf(Told(Assignment::kStandby)), Not(HasSubstr("secret")));
 }
 
+// Each look into the archive would be added to the outage.
+TEST(Config, NobodyLooksIntoTheArchiveWhileThePrimaryChanges) {
+  World world = Told(Assignment::kStandby);
+  world.desired->spec.archive_directory = "/archive";
+  world.desired->may_rebuild = false;
+  EXPECT_EQ(LineOf(ConfigOf(world), "restore_command"), "restore_command = ''");
+  EXPECT_THAT(LineOf(ConfigOf(world), "primary_conninfo"), HasSubstr("10.0.0.1"));
+  EXPECT_THAT(LineOf(ConfigOf(world), "archive_command"), HasSubstr("archive-push"));
+}
+
 TEST(Config, DetachedReceivesFromNobody) {
   World world = Told(Assignment::kStandby);
   world.desired->spec.archive_directory = "/archive";
