@@ -40,7 +40,7 @@ void Witnesses::Take(const Observation& observation) {
 void Witnesses::Match(const Attached& standby) {
   for (auto marker = markers_.rbegin(); marker != markers_.rend(); ++marker) {
     if (standby.flush_lsn >= marker->lsn) {
-      BootTime& seen = seen_[standby.node];
+      BootTime& seen = seen_.emplace(standby.node, marker->before).first->second;
       seen = std::max(seen, marker->before);
       return;
     }

@@ -4,14 +4,18 @@
 // already is only compared.
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "agent/postgres/observer.h"
 #include "agent/postgres/sql_facts.h"
 #include "agent/postgres/step_run.h"
+#include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
 
@@ -23,23 +27,46 @@ namespace fs = std::filesystem;
 constexpr Duration kPushTimeout{60'000};
 constexpr Duration kSqlTimeout{5'000};
 
-// Whole segments of earlier timelines that lie before the fork, and histories.
-bool BelongsToThePast(const std::string& name, uint64_t bytes, uint32_t timeline, Lsn fork) {
+// Where each earlier timeline of this server's history ends (PostgreSQL docs, "Timelines"): lines
+// "1\t0/3000158\treason". The last segment of each is not whole: it goes on in the next timeline,
+// while the archive may hold what its former primary wrote there after the fork.
+std::map<uint32_t, Lsn> EndsOfTimelines(const std::string& data_directory, uint32_t timeline) {
+  std::map<uint32_t, Lsn> ends;
+  const absl::StatusOr<std::string> text =
+      ReadFile(absl::StrFormat("%s/pg_wal/%08X.history", data_directory, timeline));
+  if (!text.ok()) {
+    return ends;
+  }
+  for (const auto& line : absl::StrSplit(*text, '\n', absl::SkipWhitespace())) {
+    const std::vector<std::string> fields = absl::StrSplit(line, '\t');
+    uint32_t earlier = 0;
+    if (fields.size() >= 2 && absl::SimpleAtoi(fields[0], &earlier)) {
+      ends[earlier] = ParseLsn(fields[1]).value_or(Lsn{});
+    }
+  }
+  return ends;
+}
+
+// Whole segments of this server's own history, and the history files.
+bool BelongsToThePast(const std::string& name,
+                      uint64_t bytes,
+                      uint32_t timeline,
+                      const std::map<uint32_t, Lsn>& ends) {
   uint32_t its_timeline = 0;
   if (name.size() < 8 || !absl::SimpleHexAtoi(name.substr(0, 8), &its_timeline)) {
     return false;
   }
+  const auto end = ends.find(its_timeline);
   if (absl::EndsWith(name, ".history")) {
-    return its_timeline <= timeline;
+    return its_timeline == timeline || end != ends.end();
   }
   uint32_t log = 0;
   uint32_t segment = 0;
-  if (name.size() != 24 || !absl::SimpleHexAtoi(name.substr(8, 8), &log) ||
+  if (end == ends.end() || name.size() != 24 || !absl::SimpleHexAtoi(name.substr(8, 8), &log) ||
       !absl::SimpleHexAtoi(name.substr(16, 8), &segment)) {
     return false;
   }
-  const uint64_t end = (uint64_t{log} << 32) + (uint64_t{segment} + 1) * bytes;
-  return its_timeline < timeline && end <= fork.value;
+  return (uint64_t{log} << 32) + (uint64_t{segment} + 1) * bytes <= end->second.value;
 }
 
 }  // namespace
@@ -49,12 +76,13 @@ absl::Status BackfillArchive(const StepRun& run) {
   const BootTime deadline = SystemClock().Now() + kSqlTimeout;
   PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
   PGM_ASSIGN_OR_RETURN(const SqlFacts facts, AskFacts(session, directory, deadline));
+  const std::map<uint32_t, Lsn> ends = EndsOfTimelines(directory, facts.timeline);
   std::vector<std::string> paths;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory + "/pg_wal", error)) {
     if (entry.is_regular_file(error) &&
         BelongsToThePast(entry.path().filename().string(), entry.file_size(error), facts.timeline,
-                         facts.fork_lsn)) {
+                         ends)) {
       paths.push_back(entry.path().string());
     }
   }
@@ -68,6 +96,25 @@ absl::Status BackfillArchive(const StepRun& run) {
             .status());
   }
   return absl::OkStatus();
+}
+
+// PostgreSQL numbers a new timeline after the highest history file that it finds. While the primary
+// changes it looks into pg_wal only, so what others have begun is fetched from the archive (I9).
+absl::Status FetchHistories(const StepRun& run, uint32_t timeline) {
+  const std::string& archive = run.desired.spec.archive_directory;
+  if (archive.empty()) {
+    return absl::OkStatus();
+  }
+  for (uint32_t next = timeline + 1;; ++next) {
+    const std::string name = absl::StrFormat("%08X.history", next);
+    const absl::StatusOr<std::string> text = ReadFile(archive + "/" + name);
+    if (absl::IsNotFound(text.status())) {
+      return absl::OkStatus();
+    }
+    PGM_RETURN_IF_ERROR(text.status());
+    PGM_RETURN_IF_ERROR(
+        WriteFileAtomically(absl::StrCat(run.DataDirectory(), "/pg_wal/", name), *text, 0600));
+  }
 }
 
 }  // namespace pgmahout::agent

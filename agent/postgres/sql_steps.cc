@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/core/config_file.h"
+#include "agent/postgres/sql_facts.h"
 #include "agent/postgres/step_run.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
@@ -174,6 +175,8 @@ absl::Status EnsureInsideDatabase(const StepRun& run, const DatabaseSpec& databa
 absl::Status Promote(const StepRun& run) {
   const BootTime deadline = SystemClock().Now() + kPromoteTimeout;
   PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  PGM_ASSIGN_OR_RETURN(const SqlFacts facts, AskFacts(session, run.DataDirectory(), deadline));
+  PGM_RETURN_IF_ERROR(FetchHistories(run, facts.timeline));
   // Not to wait inside: pg_promote() looks only every 100 ms.
   PGM_RETURN_IF_ERROR(
       session.Query("SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(false) END", deadline)

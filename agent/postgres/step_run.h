@@ -66,5 +66,7 @@ absl::Status Checkpoint(const StepRun& run);
 absl::Status EnsureSlots(const StepRun& run);
 absl::Status EnsureRoles(const StepRun& run);
 absl::Status BackfillArchive(const StepRun& run);
+// Before a promotion from `timeline`: history files of later timelines, from the archive to pg_wal.
+absl::Status FetchHistories(const StepRun& run, uint32_t timeline);
 
 }  // namespace pgmahout::agent

@@ -52,7 +52,7 @@ class Bind(Process):
         argv = [self._program(), "-4", "-g", "-n", "1", "-c", os.path.join(self.directory, "named.conf")]
         if os.geteuid() == 0:
             argv += ["-u", "bind"]
-        super().__init__(fleet, name, argv)
+        super().__init__(fleet, name, argv, machine="controller")
 
     @property
     def endpoint(self):

@@ -33,6 +33,7 @@ class Gap:
 class Report:
     """What a RecordingClient saw. Times are CLOCK_MONOTONIC seconds, rows are their numbers."""
     acknowledged: list = dataclasses.field(default_factory=list)  # (time, id)
+    values: list = dataclasses.field(default_factory=list)        # what each of these returned
     errors: list = dataclasses.field(default_factory=list)        # (time, id or 0, message)
     connections: list = dataclasses.field(default_factory=list)   # (time, host, port)
     warnings: list = dataclasses.field(default_factory=list)      # (time, id, text)
@@ -78,8 +79,9 @@ def read_journal(path):
             break  # being written right now
         kind, *fields = json.loads(line)
         if kind == "A":
-            _, done, number, warning = fields
+            _, done, number, warning, value = fields
             report.acknowledged.append((done, number))
+            report.values.append(value)
             if warning:
                 report.warnings.append((done, number, warning))
         elif kind == "E":
@@ -95,17 +97,19 @@ class RecordingClient(Process):
     `hosts` is a list of addresses or one DNS name. `prefix` is put before the program: Fleet.with_dns
     makes it resolve names in the fleet's zone; then `check_hosts` tells where lost_rows() looks, as the
     caller itself cannot resolve the name. A statement without an answer for `deadline` seconds
-    counts as an error. The table must exist: `table`(id bigint primary key).
+    counts as an error. The table must exist: `table`(id bigint primary key). `race`: all hosts are tried at
+    once. `returning` is an SQL expression whose values are in the report.
     """
 
     count = 0
 
     def __init__(self, fleet, hosts, port, *, dbname, user, password=None, table="pgm_rows",
-                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), check_hosts=None, **options):
+                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), check_hosts=None, race=False, returning=None, first_id=1,
+                 **options):
         RecordingClient.count += 1
         name = f"client{RecordingClient.count}"
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
-        super().__init__(fleet, name, [*prefix, sys.executable, "-B", program])
+        super().__init__(fleet, name, [*prefix, sys.executable, "-B", program], machine="client")
         hosts = [hosts] if isinstance(hosts, str) else list(hosts)
         self.check_hosts = list(check_hosts or hosts)
         self.connect_options = {**CONNECT_DEFAULTS, "host": ",".join(hosts), "dbname": dbname, "user": user,
@@ -115,13 +119,14 @@ class RecordingClient(Process):
         self.table = table
         self.journal = os.path.join(fleet.logs, name + ".journal")
         self.config = {"connect": self.connect_options, "journal": self.journal, "interval": interval,
-                       "retry": retry, "deadline": deadline, "first_id": 1,
-                       "insert": f"INSERT INTO {table} (id) VALUES (%s)"}
+                       "retry": retry, "deadline": deadline, "first_id": first_id, "race": race,
+                       "insert": f"INSERT INTO {table} (id) VALUES (%s)" +
+                                 (f" RETURNING {returning}" if returning else "")}
         self.final = None
 
     def start(self, extra=()):
         with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=log, stderr=log,
+            self.child = subprocess.Popen(self.prefix + self.argv, stdin=subprocess.PIPE, stdout=log, stderr=log,
                                           cwd=self.fleet.directory, env=self.fleet.environment(),
                                           start_new_session=True)
         self.fleet.state.add(self.name, self.child.pid)

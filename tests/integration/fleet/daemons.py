@@ -68,7 +68,7 @@ class Controller(Process):
                      f"    tsigKeyFile: {key_file}\n")
         write_private(self.config_file, text)
         super().__init__(fleet, name, [fleet.binary("pgmahout-controller"), "--config", self.config_file],
-                         user="postgres")
+                         user="postgres", machine="controller")
 
     @property
     def admin_config(self):
@@ -114,7 +114,7 @@ postgres:
   walProgram: {fleet.binary("pgmahout-wal")}
 """)
         super().__init__(fleet, f"agent-{node}", [fleet.binary("pgmahout-agent"), "--config", self.config_file],
-                         user="postgres")
+                         user="postgres", machine=node)
 
     def join(self, token):
         """Starts the agent for the first time, with a one-time token."""

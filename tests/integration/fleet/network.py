@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loopback addresses and ports that belong to one fleet only. All of 127.0.0.0/8 is this machine."""
+import errno
 import random
 import socket
 import subprocess
@@ -16,8 +17,9 @@ def can_bind(address, port, kind=socket.SOCK_STREAM):
             if kind == socket.SOCK_STREAM:
                 s.listen(1)
             return True
-        except OSError:
-            return False
+        except OSError as error:
+            # An address of another network namespace belongs to one node of ours alone.
+            return error.errno == errno.EADDRNOTAVAIL
 
 
 def free_port(addresses, preferred):

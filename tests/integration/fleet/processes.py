@@ -140,8 +140,9 @@ def owner_is_alive(state):
 class Process:
     """One program of a fleet; may be started again after it ended. Output goes to LOGS/name.log."""
 
-    def __init__(self, fleet, name, argv, user=None):
+    def __init__(self, fleet, name, argv, user=None, machine=None):
         self.fleet, self.name, self.argv, self.user = fleet, name, argv, user
+        self.prefix = fleet.prefix_of(machine)
         self.log = os.path.join(fleet.logs, name + ".log")
         self.child = None
         self.started = None
@@ -160,6 +161,7 @@ class Process:
         argv = self.argv + list(extra)
         if self.user and os.geteuid() == 0:
             argv = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"] + argv
+        argv = self.prefix + argv
         environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8",
                        MARK: self.fleet.directory}
         with open(self.log, "ab") as log:

@@ -5,18 +5,23 @@
 Its first line of input is the configuration as JSON (it may hold a password, so it is no argument).
 It appends one JSON array per line to the journal; times are CLOCK_MONOTONIC seconds:
   ["C", t, host, port]           connected
-  ["A", t_sent, t, id, warning]  row `id` was acknowledged; warning is "" or what the server said
+  ["A", t_sent, t, id, warning, value]  row `id` was acknowledged; warning is "" or what the server
+                                 said, value what the statement returned or ""
   ["E", t_sent, t, id, message]  the fate of row `id` is unknown; id 0: connecting failed
 A number is used once: after an error the next row has the next number.
 """
 import json
 import os
+import queue
 import socket
 import sys
 import threading
 import time
 
 import psycopg2
+
+
+RACE_SECONDS = 0.3  # who has not said by then that it is read-write is asked again
 
 
 class Writer:
@@ -33,10 +38,37 @@ class Writer:
         self.journal.write(json.dumps(fields) + "\n")
 
     def connect(self):
-        self.connection = psycopg2.connect(**self.config["connect"])
+        self.connection = (self.connect_to_first_of_all() if self.config.get("race")
+                           else psycopg2.connect(**self.config["connect"]))
         self.connection.autocommit = True
         info = self.connection.info
         self.record("C", time.monotonic(), info.host, info.port)
+
+    def connect_to_first_of_all(self):
+        """Tries all hosts at once. libpq tries one after the other and waits at least 2 s for one that
+        does not answer at all, which is longer than a failover takes."""
+        options = self.config["connect"]
+        answers = queue.Queue()
+
+        def attempt(host):
+            try:
+                answers.put((psycopg2.connect(**{**options, "host": host}), None))
+            except psycopg2.Error as error:
+                answers.put((None, error))
+        hosts = options["host"].split(",")
+        for host in hosts:
+            threading.Thread(target=attempt, args=(host,), daemon=True).start()
+        deadline = time.monotonic() + RACE_SECONDS
+        error = None
+        for _ in hosts:
+            try:
+                connection, failed = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if connection is not None:
+                return connection  # one is read-write at most; a second is closed when collected
+            error = failed
+        raise error or psycopg2.OperationalError("no host has answered yet")
 
     def drop_connection(self):
         try:
@@ -47,17 +79,18 @@ class Writer:
         self.connection = None
 
     def insert(self, number):
-        """One row. Returns the server's warning, "" mostly."""
+        """One row. Returns the server's warning, "" mostly, and what the statement returns."""
         with self.connection.cursor() as cursor:
             with self.lock:
                 self.busy = (self.connection, time.monotonic())
             try:
                 cursor.execute(self.config["insert"], (number,))
+                value = cursor.fetchone()[0] if cursor.description else ""
             finally:
                 with self.lock:
                     self.busy = None
         notices, self.connection.notices = list(self.connection.notices), []
-        return " ".join(n.strip() for n in notices)
+        return " ".join(n.strip() for n in notices), value
 
     def write_one(self):
         """Connects if needed and inserts one row; False after an error."""
@@ -67,8 +100,8 @@ class Writer:
                 self.connect()
             sent, number = time.monotonic(), self.next_id
             self.next_id += 1
-            warning = self.insert(number)
-            self.record("A", sent, time.monotonic(), number, warning)
+            warning, value = self.insert(number)
+            self.record("A", sent, time.monotonic(), number, warning, value)
             return True
         except psycopg2.Error as error:
             self.record("E", sent, time.monotonic(), number, str(error).strip())

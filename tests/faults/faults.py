@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The faults that the bench measures and the tests judge. Each is a function of a VmFleet that is whole; it
+leaves it whole again and returns a Measurement."""
+import dataclasses
+import os
+import signal
+import time
+
+
+@dataclasses.dataclass
+class Measurement:
+    outage_ms: float
+    rejoin_ms: float = 0.0       # from the fault's end until the old primary streams again
+    two_writers_ms: float = 0.0
+    failed_writes: int = 0
+
+
+class Watch:
+    """Measures from now on."""
+
+    def __init__(self, fleet):
+        self.fleet, self.recorder = fleet, fleet.recorder
+        self.old = fleet.wait_for_primary()
+        self.since = time.monotonic()
+
+    def fails_over(self):
+        """Waits for another primary and for writes; the outage ends there."""
+        self.fleet.wait_for_new_primary(self.old)
+        self.recorder.writes_resume(time.monotonic())
+        self.until = time.monotonic()
+
+    def rejoins(self):
+        begin = time.monotonic()
+        self.fleet.wait_until_streaming(self.old)
+        self.rejoined = (time.monotonic() - begin) * 1000
+        self.fleet.wait_until_whole(timeout=90)
+
+    def result(self):
+        return Measurement(self.recorder.outage_ms(self.since, self.until), getattr(self, "rejoined", 0.0),
+                           self.recorder.two_writers_ms(self.since), len(self.recorder.failed_writes(self.since)))
+
+
+def postgres_killed(fleet):
+    """kill -9 of the primary's postmaster; its agent lives."""
+    watch = Watch(fleet)
+    os.kill(fleet.agents[watch.old].postmaster_pid(), signal.SIGKILL)
+    watch.fails_over()
+    watch.rejoins()
+    return watch.result()
+
+
+def vm_killed(fleet):
+    """All processes of the primary's VM die; its kernel still answers with resets."""
+    watch = Watch(fleet)
+    fleet.kill_machine(watch.old)
+    watch.fails_over()
+    fleet.boot_machine(watch.old)
+    watch.rejoins()
+    return watch.result()
+
+
+def vm_lost(fleet):
+    """The primary's VM is gone: silence, no resets."""
+    watch = Watch(fleet)
+    fleet.lose_machine(watch.old)
+    watch.fails_over()
+    fleet.machines.heal()
+    fleet.boot_machine(watch.old)
+    watch.rejoins()
+    return watch.result()
+
+
+def network_cut(fleet, seconds=20):
+    """The primary is cut off from everything, and goes on running."""
+    watch = Watch(fleet)
+    fleet.machines.isolate(watch.old)
+    watch.fails_over()
+    time.sleep(max(0.0, watch.since + seconds - time.monotonic()))  # the fault lasts that long
+    fleet.machines.heal()
+    watch.rejoins()
+    return watch.result()
+
+
+def switchover(fleet):
+    """Planned, under load."""
+    watch = Watch(fleet)
+    fleet.cli("cluster", "switchover", "orders")
+    watch.fails_over()
+    watch.rejoins()
+    return watch.result()
+
+
+def postgres_frozen(fleet):
+    """SIGSTOP of the primary's postmaster and all its children; the agent lives."""
+    watch = Watch(fleet)
+    pids = fleet.server_pids(watch.old)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        watch.fails_over()
+    finally:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    watch.rejoins()
+    return watch.result()
+
+
+def controller_down(fleet, seconds=60):
+    """The controller is killed, and started again later."""
+    watch = Watch(fleet)
+    fleet.controller.kill()
+    time.sleep(seconds)  # the fault lasts that long
+    fleet.controller.start()
+    fleet.wait_until_whole(timeout=90)
+    fleet.recorder.writes_resume(time.monotonic())
+    watch.until = time.monotonic()
+    return watch.result()
+
+
+def standby_restart(fleet):
+    """All processes of one standby's VM die, and it boots again."""
+    watch = Watch(fleet)
+    standby = next(n for n in fleet.nodes if n != watch.old)
+    fleet.kill_machine(standby)
+    fleet.boot_machine(standby)
+    begin = time.monotonic()
+    fleet.wait_until_streaming(standby)
+    watch.rejoined = (time.monotonic() - begin) * 1000
+    fleet.wait_until_whole(timeout=90)
+    fleet.recorder.writes_resume(time.monotonic())
+    watch.until = time.monotonic()
+    return watch.result()
+
+
+FAULTS = {f.__name__: f for f in (postgres_killed, vm_killed, vm_lost, network_cut, switchover, postgres_frozen,
+                                  controller_down, standby_restart)}

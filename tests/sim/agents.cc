@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent sees of its VM, and what its steps do there. Mirrors agent/daemon and
+// agent/postgres.
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/sim/simulation.h"
+
+namespace pgmahout::sim {
+namespace {
+
+constexpr Duration kMarkerPeriod{500};
+constexpr Duration kWalSenderTimeout{10'000};
+constexpr Duration kWalReceiverTimeout{3'000};
+
+}  // namespace
+
+agent::SqlFacts Simulation::Ask(Vm& vm) {
+  agent::SqlFacts sql;
+  Server& server = vm.server;
+  sql.in_recovery = server.in_recovery;
+  sql.timeline = vm.disk.timeline;
+  sql.config_id = agent::ConfigIdOf(server.loaded.text);
+  sql.synchronous_standby_names = agent::RenderSynchronousStandbyNames(server.loaded.quorum);
+  sql.since_config_load = now_ - server.loaded_at;
+  sql.roles_id = vm.disk.roles_id;
+  for (const std::string& slot : vm.disk.slots) {
+    sql.slots.push_back(agent::Slot{slot, true, Lsn{1}});
+  }
+  if (server.in_recovery) {
+    sql.receive_lsn = LsnAt(vm.disk.flushed);
+    sql.replay_lsn = sql.receive_lsn;
+    sql.receiver_exists = !server.receives_from.empty();
+    sql.receiver_streaming = sql.receiver_exists && now_ - server.received_at < kWalReceiverTimeout;
+    return sql;
+  }
+  if (now_ - vm.last_marker >= kMarkerPeriod && now_ >= vm.disk_stuck_until) {
+    sql.marker_before = vm.Clock(now_);
+    vm.disk.wal.push_back(0);
+    vm.disk.flushed = vm.disk.wal.size();
+    sql.marker_lsn = LsnAt(vm.disk.wal.size());
+    vm.last_marker = now_;
+  }
+  sql.write_lsn = LsnAt(vm.disk.flushed);
+  sql.fork_lsn = vm.disk.fork_lsn;
+  for (const auto& [standby, seen] : server.attached) {
+    if (now_ - seen < kWalSenderTimeout) {
+      const auto known = server.flushed.find(standby);
+      const size_t flushed = known == server.flushed.end() ? 0 : known->second;
+      sql.attached.push_back(Attached{standby, true, "", LsnAt(flushed), LsnAt(flushed)});
+    }
+  }
+  return sql;
+}
+
+agent::World Simulation::See(Vm& vm) {
+  agent::World world;
+  world.desired = vm.orders.desired;
+  world.lease = vm.orders.lease;
+  world.witnesses = vm.witnesses.seen();
+  world.memory = vm.disk.memory;
+  world.context.node = vm.name;
+  world.context.address = AddressOf(vm.name);
+  world.now = vm.Clock(now_);
+  agent::Observation& seen = world.observation;
+  seen.taken_at = world.now;
+  seen.data.exists = vm.disk.exists;
+  seen.data.complete = vm.disk.complete;
+  seen.data.standby_signal = vm.disk.standby_signal;
+  seen.data.system_identifier = vm.disk.exists ? kSystemIdentifier : 0;
+  seen.data.config = vm.disk.config.text;
+  seen.data.hba = vm.disk.hba;
+  seen.postmaster_alive = vm.server.running;
+  const agent::ControlData control{kSystemIdentifier, vm.disk.control_state, vm.disk.timeline,
+                                   vm.disk.checkpoint_lsn};
+  if (vm.server.stopping) {
+    seen.server = ServerState::kStopping;
+    seen.data.control = control;
+  } else if (vm.server.running && now_ < std::max(vm.hung_until, vm.disk_stuck_until)) {
+    seen.server = ServerState::kHung;
+  } else if (vm.server.running) {
+    seen.server = ServerState::kRunning;
+    seen.sql = Ask(vm);
+    seen.not_streaming_since = vm.not_streaming_since;
+    if (seen.sql->receiver_streaming) {
+      seen.receiver_heard_at = vm.Clock(vm.server.received_at);
+    }
+  } else if (vm.disk.exists) {
+    seen.server = ServerState::kStopped;
+    seen.data.control = control;
+  }
+  return world;
+}
+
+void Simulation::Agent(Vm& vm) {
+  agent::World world = See(vm);
+  vm.witnesses.Take(world.observation);
+  world.witnesses = vm.witnesses.seen();
+  const std::optional<agent::SqlFacts>& sql = world.observation.sql;
+  if (!sql.has_value() || !sql->in_recovery || sql->receiver_streaming) {
+    vm.not_streaming_since.reset();
+  } else if (!vm.not_streaming_since.has_value()) {
+    vm.not_streaming_since = world.now;
+  }
+  world.observation.not_streaming_since = vm.not_streaming_since;
+  const agent::Step step = agent::Next(world);
+  const bool fences =
+      step.kind == agent::StepKind::kKill || step.kind == agent::StepKind::kStopFast;
+  if (options_.broken.guard_sleeps && step.rule == "fence-at-deadline") {
+    return;
+  }
+  if (step.kind != agent::StepKind::kWait && (fences || now_ >= vm.disk_stuck_until)) {
+    if (step.remember_first) {
+      vm.disk.memory = step.memory;
+    }
+    if (!Chance(500)) {  // else it fails, and is tried again
+      Say(absl::StrCat(vm.name, " e", vm.disk.memory.epoch, " ", step.rule, ": ", step.reason));
+      Carry(vm, step);
+    }
+  }
+  Tell(vm, step.rule);
+}
+
+void Simulation::Carry(Vm& vm, const agent::Step& step) {
+  switch (step.kind) {
+    case agent::StepKind::kKill:
+      vm.Crash();
+      break;
+    case agent::StepKind::kStopFast:
+      StopFast(vm, step);
+      break;
+    case agent::StepKind::kInitialize:
+      vm.disk.exists = true;
+      vm.disk.complete = true;
+      vm.disk.timeline = 1;
+      break;
+    case agent::StepKind::kConfigure:
+      WriteConfig(vm, step);
+      break;
+    case agent::StepKind::kStart:
+      vm.StartServer(now_);
+      if (vm.IsPrimary()) {
+        BecamePrimary(vm, /*promoted=*/false);
+      }
+      break;
+    case agent::StepKind::kPromote:
+      Promote(vm);
+      break;
+    case agent::StepKind::kBaseBackup:
+    case agent::StepKind::kRewind:
+      Copy(vm, step);
+      return;
+    case agent::StepKind::kMarkStandby:
+      vm.disk.standby_signal = true;
+      break;
+    case agent::StepKind::kEnsureRoles:
+      vm.disk.roles_id = step.roles_id;
+      break;
+    case agent::StepKind::kEnsureSlots:
+      vm.disk.slots.insert(vm.disk.slots.end(), step.slots.create.begin(), step.slots.create.end());
+      break;
+    default:
+      break;
+  }
+  vm.disk.memory = step.memory;
+}
+
+// A fast shutdown of a primary: sessions end, the checkpoint is written, walsenders send all they
+// can. Some time later the postmaster is gone. It may also be too slow, and is killed.
+void Simulation::StopFast(Vm& vm, const agent::Step& step) {
+  if (!vm.server.running || vm.server.stopping) {
+    return;
+  }
+  const bool in_time = step.kill_after > Duration{3'000} || Random(5) != 0;
+  if (!in_time || now_ < vm.disk_stuck_until) {
+    vm.Crash();
+    return;
+  }
+  if (!vm.server.in_recovery) {
+    vm.disk.checkpoint_lsn = LsnAt(vm.disk.wal.size());
+    vm.disk.wal.push_back(0);
+    vm.disk.control_state = "shut down";
+  } else {
+    vm.disk.control_state = "shut down in recovery";
+  }
+  vm.disk.flushed = vm.disk.wal.size();
+  vm.server.stopping = true;
+  vm.server.stopped_at = Soon(400, 3'000);
+}
+
+// PostgreSQL takes the next number for which it finds no history file; the agent fetches those of
+// the archive first.
+void Simulation::Promote(Vm& vm) {
+  vm.disk.standby_signal = false;
+  vm.disk.timeline += 1;
+  while (archive_ && archived_timelines_.count(vm.disk.timeline) > 0) {
+    vm.disk.timeline += 1;
+  }
+  if (archive_) {
+    archived_timelines_.insert(vm.disk.timeline);
+  }
+  vm.disk.fork_lsn = LsnAt(vm.disk.wal.size());
+  vm.disk.wal.push_back(0);
+  vm.disk.flushed = vm.disk.wal.size();
+  vm.disk.control_state = "in production";
+  vm.server.in_recovery = false;
+  vm.server.receives_from.clear();
+  vm.server.acknowledged = vm.disk.wal.size();
+  BecamePrimary(vm, /*promoted=*/true);
+}
+
+void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {
+  Config config;
+  config.text = step.config;
+  config.quorum = vm.orders.desired->quorum;
+  for (const auto& [name, other] : vms_) {
+    if (absl::StrContains(step.config, absl::StrCat("host=''", AddressOf(name), "''"))) {
+      config.upstream = name;
+    }
+  }
+  vm.disk.config = config;
+  vm.disk.hba = step.hba;
+  if (vm.server.running && !vm.server.stopping) {
+    vm.Load(now_);
+    vm.server.receiver_ends = now_ + Duration{Random(500)};
+  }
+}
+
+// pg_basebackup into a new directory: nothing of the old one is touched until the copy is whole.
+// pg_rewind changes the directory in place, but finds nothing to do where the numbers of the
+// timelines are the same.
+void Simulation::Copy(Vm& vm, const agent::Step& step) {
+  const auto upstream = vms_.find(step.upstream.node);
+  if (upstream == vms_.end() || !upstream->second.Commits() || !upstream->second.Acts(now_) ||
+      !BothWays(vm.name, upstream->first) || Random(4) == 0) {
+    return;
+  }
+  CheckCopy(vm, upstream->second);
+  const Vm& source = upstream->second;
+  const agent::Memory memory = step.memory;
+  const bool rewinds = step.kind == agent::StepKind::kRewind;
+  vm.Crash();
+  if (rewinds && vm.disk.timeline == source.disk.timeline) {
+    vm.disk.standby_signal = true;
+    vm.disk.memory = memory;
+    return;
+  }
+  Config config;
+  vm.disk = source.disk;
+  vm.disk.wal.resize(source.disk.flushed);
+  vm.disk.flushed = vm.disk.wal.size();
+  vm.disk.memory = memory;
+  vm.disk.standby_signal = true;
+  vm.disk.config = config;
+  vm.disk.hba.clear();
+  vm.disk.slots.clear();
+}
+
+// pgmahout-guard: when the deadline passes, nothing of PostgreSQL runs, whatever the agent does.
+void Simulation::Guard(Vm& vm) {
+  if (!vm.Acts(now_) || !vm.IsPrimary() || options_.broken.guard_sleeps) {
+    return;
+  }
+  const BootTime now = vm.Clock(now_);
+  const std::optional<BootTime> deadline =
+      agent::WriteDeadline(vm.orders.lease, vm.witnesses.seen(), now);
+  if (!deadline.has_value() || now >= *deadline - Duration{1'000}) {
+    Say(absl::StrCat(vm.name, " is killed by its guard"));
+    vm.Crash();
+  }
+}
+
+}  // namespace pgmahout::sim

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Liveness: once all is well, one fault at a time must be survived without a person, and in time.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "controller/core/status.h"
+#include "tests/sim/simulation.h"
+
+namespace pgmahout::sim {
+namespace {
+
+constexpr Duration kLook{1'000};
+
+}  // namespace
+
+void Simulation::AwaitHealthy(Duration limit, const std::string& after) {
+  for (Duration passed{0}; passed < limit && broken_.empty(); passed += kLook) {
+    Advance(kLook, /*with_faults=*/false);
+    if (controller::PhaseOf(state_, now_).name == "Healthy") {
+      return;
+    }
+  }
+  const controller::Phase phase = controller::PhaseOf(state_, now_);
+  Break(absl::StrCat("I10: ", limit.count() / 1'000, " s after ", after, " the cluster is ",
+                     phase.name, ": ", phase.reason));
+}
+
+void Simulation::Exam() {
+  switch (Random(3)) {
+    case 0:
+      LoseThePrimary();
+      break;
+    case 1:
+      LoseTheController();
+      break;
+    default:
+      SwitchOver();
+  }
+}
+
+// Its VM is gone, or cut off from everything; the others go on without it.
+void Simulation::LoseThePrimary() {
+  const controller::Durable& durable = state_.durable;
+  Vm& lost = Primary();
+  size_t candidates = 0;
+  for (const std::string& node : durable.spec.nodes) {
+    const auto priority = durable.spec.failover.priority.find(node);
+    candidates += node != lost.name &&
+                  (priority == durable.spec.failover.priority.end() || priority->second > 0);
+  }
+  const bool all_may = candidates + 1 == durable.spec.nodes.size();
+  if (!broken_.empty() || durable.spec.nodes.size() < 2 || !all_may) {
+    return;  // who may not be promoted may hold the newest commit
+  }
+  const bool cut = Random(2) == 0;
+  if (cut) {
+    Isolate(lost, Duration{120'000});
+  } else {
+    Say(absl::StrCat(lost.name, " loses power for good"));
+    Disconnect(lost, /*noticed=*/true);
+    lost.LosePower();
+  }
+  const std::string name = lost.name;
+  Advance(Duration{40'000}, /*with_faults=*/false);
+  const bool asynchronous = durable.spec.synchronous.durability == DataDurability::kOff;
+  if (broken_.empty() && state_.durable.primary == name && !asynchronous) {
+    Break(absl::StrCat("I10: 40 s after the loss of ", name,
+                       " nobody has taken over: ", controller::PhaseOf(state_, now_).reason));
+  }
+  HealAll();
+  AwaitHealthy(Duration{90'000}, "the lost primary came back");
+}
+
+// Losing the controller costs failover, never writes.
+void Simulation::LoseTheController() {
+  if (!broken_.empty()) {
+    return;
+  }
+  RestartController("for a while");
+  controller_back_ = now_ + Duration{45'000};
+  state_ = controller::Restore(stored_, controller_back_);
+  const size_t before = committed_;
+  Advance(Duration{30'000}, /*with_faults=*/false);
+  const size_t at_30 = committed_;
+  Advance(Duration{10'000}, /*with_faults=*/false);
+  if (broken_.empty() && (at_30 == before || committed_ == at_30)) {
+    Break("I10: without the controller writes have stopped");
+  }
+  AwaitHealthy(Duration{60'000}, "the controller came back");
+}
+
+void Simulation::SwitchOver() {
+  if (!broken_.empty() || state_.durable.spec.nodes.size() < 2 ||
+      !controller::CheckSwitchover(state_, "", now_).ok()) {
+    return;
+  }
+  const std::string old = state_.durable.primary;
+  Feed(controller::SwitchoverRequested{""});
+  AwaitHealthy(Duration{60'000}, "a switchover");
+  if (broken_.empty() && state_.durable.primary == old) {
+    Break("I10: a switchover has not moved the primary");
+  }
+}
+
+}  // namespace pgmahout::sim

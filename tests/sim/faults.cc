@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes wrong, and what people do meanwhile. Rare while nothing happens and frequent while
+// something changes: that is where two faults meet.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "tests/sim/simulation.h"
+
+namespace pgmahout::sim {
+
+bool Simulation::FaultHits(uint32_t per_10000) {
+  const bool is_changing =
+      state_.durable.stage != controller::Stage::kRunning || !state_.durable.older.empty();
+  return Chance(is_changing ? per_10000 * 6 : per_10000);
+}
+
+void Simulation::Fault() {
+  Vm& vm = AnyVm();
+  FaultOfVm(vm);
+  FaultOfNetwork(vm);
+  Operate(vm);
+}
+
+void Simulation::FaultOfVm(Vm& vm) {
+  if (!vm.powered) {
+    if (FaultHits(60)) {
+      Say(absl::StrCat(vm.name, " boots"));
+      vm.powered = true;
+      vm.frozen_until = now_;
+      vm.booted_at = now_;
+      vm.clock_at_boot = Random(60'000);
+    }
+  } else if (FaultHits(12)) {
+    Say(absl::StrCat(vm.name, " loses power"));
+    if (options_.broken.memory_not_durable) {
+      vm.disk.memory.epoch -= std::min<uint64_t>(vm.disk.memory.epoch, Random(3));
+    }
+    const bool noticed = Random(2) == 0;
+    Disconnect(vm, noticed);
+    vm.LosePower();
+  } else if (FaultHits(12)) {
+    Say(absl::StrCat(vm.name, ": PostgreSQL is killed"));
+    vm.Crash();
+  } else if (FaultHits(8)) {
+    vm.hung_until = now_ + Duration{Random(15'000)};
+    Say(absl::StrCat(vm.name, ": PostgreSQL answers no new connection"));
+  } else if (FaultHits(8)) {
+    vm.frozen_until = now_ + Duration{Random(Random(3) == 0 ? 40'000 : 12'000)};
+    Say(absl::StrCat(vm.name, " freezes"));
+  } else if (FaultHits(6)) {
+    vm.agent_frozen_until = now_ + Duration{Random(20'000)};
+    Say(absl::StrCat(vm.name, ": the agent freezes"));
+  } else if (FaultHits(6)) {
+    vm.disk_stuck_until = now_ + Duration{Random(15'000)};
+    Say(absl::StrCat(vm.name, ": the disk hangs"));
+  }
+}
+
+// Mostly as long as detection and votes take, now and then longer than a lease.
+void Simulation::FaultOfNetwork(Vm& vm) {
+  const Duration duration{Random(4) == 0 ? 10'000 + Random(30'000) : Random(8'000)};
+  if (FaultHits(20)) {
+    const std::string other = Random(2) == 0 ? "ctl" : AnyVm().name;
+    const uint32_t direction = Random(3);
+    if (direction != 0) {
+      cuts_[{vm.name, other}] = now_ + duration;
+    }
+    if (direction != 1) {
+      cuts_[{other, vm.name}] = now_ + duration;
+    }
+    Say(absl::StrCat(vm.name,
+                     direction == 1   ? " no longer reaches "
+                     : direction == 0 ? " no longer hears "
+                                      : " is cut from ",
+                     other, " for ", duration.count(), " ms"));
+    if (other == "ctl" && Random(2) == 0) {
+      Disconnect(vm, /*noticed=*/true);
+    }
+  } else if (FaultHits(8)) {
+    Isolate(vm, duration);
+  }
+}
+
+void Simulation::Isolate(Vm& vm, Duration duration) {
+  Say(absl::StrCat(vm.name, " is cut from everything for ", duration.count(), " ms"));
+  cuts_[{vm.name, "ctl"}] = now_ + duration;
+  cuts_[{"ctl", vm.name}] = now_ + duration;
+  for (const auto& [name, other] : vms_) {
+    cuts_[{vm.name, name}] = now_ + duration;
+    cuts_[{name, vm.name}] = now_ + duration;
+  }
+}
+
+void Simulation::Operate(Vm& vm) {
+  if (now_ < controller_back_) {
+    return;
+  }
+  if (FaultHits(5)) {
+    RestartController("as it is killed");
+  } else if (FaultHits(8)) {
+    Feed(controller::SwitchoverRequested{Random(2) == 0 ? "" : vm.name});
+  } else if (FaultHits(3)) {
+    Feed(controller::FailoverRequested{Random(2) == 0 ? "" : vm.name, false});
+  } else if (FaultHits(4)) {
+    ClusterSpec spec = state_.durable.spec;
+    const uint32_t what = Random(4);
+    if (what == 0 && spec.nodes.size() > 3) {
+      spec.synchronous.number = 3 - spec.synchronous.number;
+    } else if (what == 1 && spec.nodes.size() > 2) {
+      std::erase(spec.nodes, vm.name);
+    } else if (what == 2 && std::count(spec.nodes.begin(), spec.nodes.end(), vm.name) == 0) {
+      spec.nodes.push_back(vm.name);
+    } else if (spec.synchronous.durability != DataDurability::kOff) {
+      spec.synchronous.durability =
+          Random(2) == 0 ? DataDurability::kRequired : DataDurability::kPreferred;
+    }
+    Say("a person applies a spec");
+    Feed(controller::SpecApplied{spec});
+    for (auto& [name, member] : state_.members) {
+      if (Vm& joined = vms_.at(name); !member.connected && joined.connection != 0) {
+        Feed(controller::AgentConnected{name, AddressOf(name)});  // as the conductor does
+      }
+    }
+  }
+}
+
+void Simulation::HealAll() {
+  Say("all faults end");
+  healed_ = true;
+  cuts_.clear();
+  controller_back_ = std::min(controller_back_, now_);
+  for (auto& [name, vm] : vms_) {
+    if (!vm.powered) {
+      vm.booted_at = now_;
+      vm.clock_at_boot = 0;
+    }
+    vm.powered = true;
+    vm.frozen_until = now_;
+    vm.agent_frozen_until = now_;
+    vm.hung_until = now_;
+    vm.disk_stuck_until = now_;
+  }
+}
+
+}  // namespace pgmahout::sim

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deliberately broken rules, each of which the simulation must notice.
+
+A mutant is (name, file, text, replacement): `text` occurs exactly once in the file. It is compiled from a
+copy, so that the code itself has no hooks. ADAPTERS are contracts that the model's adapters can
+break; they are flags of the program (pgmahout-sim --break NAME).
+"""
+
+FAILOVER = "controller/core/failover.cc"
+SWITCHOVER = "controller/core/switchover.cc"
+PROMOTION = "controller/core/promotion.cc"
+QUORUM = "controller/core/quorum.cc"
+ADVANCE = "controller/core/advance.cc"
+DESIRED = "controller/core/desired.cc"
+NAMES = "controller/core/names.cc"
+RECONCILER = "agent/core/reconciler.cc"
+REPORT = "agent/core/report.cc"
+PRIMARY = "agent/core/primary.cc"
+STANDBY = "agent/core/standby.cc"
+WITNESS = "agent/core/witness.cc"
+ORDERS = "agent/core/orders.cc"
+CONFIG = "agent/core/config_file.cc"
+
+MUTANTS = [
+    # Voting
+    ("detached-is-not-awaited", REPORT,
+     "if (seen.data.config != detached || sql.config_id != ConfigIdOf(detached) ||\n      sql.receiver_exists) {",
+     "if (seen.data.config.empty()) {"),
+    ("ballot-while-the-receiver-ends", REPORT,
+     "sql.config_id != ConfigIdOf(detached) ||\n      sql.receiver_exists) {", "sql.config_id != ConfigIdOf(detached)) {"),
+    ("prepared-standbys-go-on-streaming", DESIRED,
+     "return is_primary ? Assignment::kStop : Assignment::kPrepare;",
+     "return is_primary ? Assignment::kStop : Assignment::kStandby;"),
+    ("votes-of-any-epoch-count", FAILOVER,
+     "member.report->ballot.has_value() && member.report->ballot->epoch == state.durable.epoch) {",
+     "member.report->ballot.has_value()) {"),
+    ("no-new-epoch-for-a-failover", "controller/core/turn.h",
+     "  turn.durable().epoch += 1;\n", ""),
+    # Coverage
+    ("one-vote-is-enough", QUORUM,
+     "return present + quorum.number > quorum.standbys.size();", "return present > 0;"),
+    ("coverage-is-one-short", QUORUM,
+     "return present + quorum.number > quorum.standbys.size();", "return present + quorum.number >= quorum.standbys.size();"),
+    ("coverage-counts-voters-outside-the-quorum", QUORUM,
+     "return present + quorum.number > quorum.standbys.size();",
+     "return voters.size() + quorum.number > quorum.standbys.size();"),
+    ("older-quorums-are-not-covered", QUORUM,
+     "[&voters](const Quorum& older) { return Covers(voters, older); });", "[](const Quorum&) { return true; });"),
+    ("asynchronous-commits-are-covered-by-anybody", QUORUM,
+     "  if (quorum.number == 0) {\n    return false;\n  }\n  const auto present", "  if (quorum.number == 0) {\n    return !voters.empty();\n  }\n  const auto present"),
+    ("a-sole-copy-may-be-passed-over", QUORUM,
+     "return !durable.sole_copy && Covers(voters, durable.quorum) &&", "return Covers(voters, durable.quorum) &&"),
+    ("votes-are-not-counted-at-all", FAILOVER,
+     "         CoversAll(VotersOf(turn.state(), turn.now), turn.durable());", "         true;"),
+    # Choosing
+    ("lsn-before-timeline", FAILOVER,
+     "        std::tie(candidate.ballot.timeline, candidate.ballot.lsn, candidate.priority) >\n            std::tie(best->ballot.timeline, best->ballot.lsn, best->priority)) {",
+     "        std::tie(candidate.ballot.lsn, candidate.priority) <\n            std::tie(best->ballot.lsn, best->priority)) {"),
+    ("priority-before-lsn", FAILOVER,
+     "        std::tie(candidate.ballot.timeline, candidate.ballot.lsn, candidate.priority) >\n            std::tie(best->ballot.timeline, best->ballot.lsn, best->priority)) {",
+     "        std::tie(candidate.priority) > std::tie(best->priority)) {"),
+    ("the-first-candidate-is-the-best", FAILOVER,
+     "    if (!best.has_value() ||\n", "    if (!best.has_value() || false &&\n"),
+    ("the-target-need-not-be-as-far", FAILOVER,
+     "        candidate.ballot.timeline == best->ballot.timeline &&\n        candidate.ballot.lsn >= best->ballot.lsn) {",
+     "        true) {"),
+    ("nobody-looks-at-votes-of-those-who-are-barred", FAILOVER,
+     "  return candidate.ballot.timeline == highest.timeline && candidate.ballot.lsn >= highest.lsn;", "  return highest.lsn.valid() || candidate.priority > 0;"),
+    # Fencing and leases
+    ("witnesses-are-not-awaited", FAILOVER,
+     "          LeaveTooFewWitnesses(VotesOfLongAgo(state, now, timing), state.durable));", "          true);"),
+    ("votes-end-witnesses-at-once", FAILOVER,
+     "        now >= LeaseEnd(state.durable.spec.failover.lease_ttl, *member.voted_at, timing)) {", "        true) {"),
+    ("asynchronous-promotion-does-not-wait-for-the-fence", FAILOVER,
+     "      !OldPrimaryIsFenced(state, turn.now, turn.timing) || TargetIsStillAwaited(turn) ||\n      MoreVotesAreAwaited(turn)) {",
+     "      TargetIsStillAwaited(turn)) {"),
+    ("a-stopped-report-of-an-earlier-epoch-fences", FAILOVER,
+     "old->report->epoch >= state.durable.epoch &&\n         IsDown(*old->report);", "IsDown(*old->report);"),
+    ("silent-primaries-are-never-suspected", FAILOVER,
+     '      {"primary-is-silent", PrimaryIsSilent, FenceSilent},\n', ""),
+    ("leases-for-everybody", ADVANCE,
+     "  if (node != state.durable.primary) {\n    return false;\n  }\n", ""),
+    ("a-lease-while-fencing", ADVANCE,
+     "  return state.durable.stage == Stage::kCreating || state.durable.stage == Stage::kRunning ||\n         state.durable.stage == Stage::kPromoting;",
+     "  return true;"),
+    ("no-lease-is-kept-in-mind", ADVANCE,
+     "        std::max(member.may_write_until, LeaseEnd(answer.lease, turn.now, turn.timing));", "        member.may_write_until;"),
+    ("a-restart-forgets-leases", ADVANCE,
+     "    member.may_write_until = LeaseEnd(durable.spec.failover.lease_ttl, now, timing);\n", ""),
+    ("the-agent-does-not-fence", WITNESS,
+     "  if (!lease.has_value()) {\n    return std::nullopt;\n  }\n", "  if (lease.has_value() || now > BootTime{}) {\n    return now + Duration{60'000};\n  }\n"),
+    ("one-witness-is-always-enough", WITNESS,
+     "  const size_t needed = WitnessesNeeded(lease->quorum);", "  const size_t needed = 0;"),
+    ("witnesses-are-dated-by-now", WITNESS,
+     "      seen = std::max(seen, marker->before);", "      seen = std::max(seen, markers_.back().before);"),
+    ("whoever-is-attached-is-a-witness", WITNESS,
+     "    if (standby.flush_lsn >= marker->lsn) {", "    if (standby.flush_lsn.valid() || marker->lsn.valid()) {"),
+    # Quorum changes
+    ("the-old-quorum-is-forgotten", QUORUM,
+     "    durable.older.push_back(durable.quorum);\n", ""),
+    ("a-quorum-is-confirmed-without-the-primary", QUORUM,
+     "      !state.quorum_barrier.has_value() || !PrimaryConfirmsQuorum(state, turn.now)) {", "      PrimaryReport(state, turn.now) == nullptr) {"),
+    ("a-quorum-is-confirmed-without-a-barrier", QUORUM,
+     "  return FlushedBeyond(report, state.durable.quorum, *state.quorum_barrier) >=\n         state.durable.quorum.number;",
+     "  return report.write_lsn.valid();"),
+    ("in-effect-is-what-was-ordered", REPORT,
+     "  if (in_effect && sql.since_config_load >= kSettled) {", "  if (in_effect || sql.since_config_load >= Duration{0}) {"),
+    ("settling-is-not-awaited", REPORT,
+     "  if (in_effect && sql.since_config_load >= kSettled) {", "  if (in_effect) {"),
+    ("back-and-forth-is-confirmed-at-once", QUORUM,
+     "  return target != turn.durable().quorum && !WouldBeConfirmedTooEarly(turn.state(), target);", "  return target != turn.durable().quorum;"),
+    ("promotion-before-the-quorum-is-in-force", PRIMARY,
+     "  if (quorum_in_force) {\n", "  if (quorum_in_force || seen.sql.has_value()) {\n"),
+    ("a-new-primary-begins-without-a-quorum", PROMOTION,
+     "  OrderQuorum(turn.state(), QuorumForNewPrimary(durable, chosen.node, voters));", "  OrderQuorum(turn.state(), Quorum{});"),
+    ("a-lost-standby-stays-in-the-quorum", QUORUM,
+     "now - *member.not_streaming_since < gone_after);", "true);"),
+    ("required-commits-alone", QUORUM,
+     "    return present;  // `required` waits", "    return target;  // `required` waits"),
+    # Switchover
+    ("a-crash-passes-for-a-clean-stop", SWITCHOVER,
+     "         primary.report->clean_stop && primary.report->write_lsn.valid() &&", "         primary.report->write_lsn.valid() &&"),
+    ("the-successor-need-not-be-caught-up", SWITCHOVER,
+     "        member.report->receive_lsn <= Primary(turn).report->write_lsn) {", "        false) {"),
+    ("the-successor-may-lack-the-checkpoint", SWITCHOVER,
+     "        member.report->receive_lsn <= Primary(turn).report->write_lsn) {",
+     "        member.report->receive_lsn.value + 2'000 <= Primary(turn).report->write_lsn.value) {"),
+    ("a-clean-stop-of-an-earlier-epoch-counts", SWITCHOVER,
+     "  return primary.report.has_value() && primary.report->epoch >= turn.durable().epoch &&\n         primary.report->clean_stop",
+     "  return primary.report.has_value() && primary.report->epoch > 0 &&\n         primary.report->clean_stop"),
+    ("old-quorums-are-forgotten-with-votes", PROMOTION,
+     "  turn.EnterStage(Stage::kPromoting);\n", "  turn.durable().older.clear();\n  turn.EnterStage(Stage::kPromoting);\n"),
+    # What an agent does
+    ("lower-epochs-are-obeyed", ORDERS,
+     "order.controller_incarnation < orders->incarnation || order.epoch < memory.epoch", "order.controller_incarnation < orders->incarnation"),
+    ("an-epoch-is-not-remembered", RECONCILER,
+     "  memory.epoch = world.desired->epoch;\n", ""),
+    ("a-crashed-primary-starts-by-itself", PRIMARY,
+     "  if (crashed && !world.desired->spec.failover.restart_on_crash) {", "  if (crashed && world.now < BootTime{}) {"),
+    ("a-primary-starts-without-a-lease", PRIMARY,
+     "  if (!world.lease.has_value() || world.lease->epoch != world.memory.epoch ||\n      world.now >= world.lease->deadline - world.fence_margin) {",
+     "  if (world.memory.epoch == 0) {"),
+    ("who-was-fenced-is-not-stopped", RECONCILER,
+     '  return Stop(world, "switchover", kCleanStopKillAfter);', '  return Wait(world, "switchover");'),
+    ("a-former-primary-follows-as-it-is", STANDBY,
+     "  if (all_of_it_is_known) {", "  if (all_of_it_is_known || control.timeline > 0) {"),
+    ("the-fork-is-not-compared", STANDBY,
+     "                                  control.checkpoint_lsn < desired.fork_lsn;", "                                  control.checkpoint_lsn.valid();"),
+    ("equal-timelines-are-rewound", STANDBY,
+     '    return Rebuild(world, "its timeline is not in the history of the primary");',
+     '    return Rejoin(world, "its timeline is not in the history of the primary");'),
+    ("data-is-given-up-before-a-primary-is-confirmed", DESIRED,
+     "    desired.may_rebuild = durable.stage == Stage::kRunning;", "    desired.may_rebuild = true;"),
+    ("standbys-are-not-told-where-to-go", DESIRED,
+     "    desired.upstream = durable.primary;\n", ""),
+    # Names
+    ("names-move-before-the-primary-is-confirmed", NAMES,
+     "  return turn.durable().stage == Stage::kRunning && !turn.spec().dns.primary.empty() &&", "  return !turn.spec().dns.primary.empty() &&"),
+    ("names-keep-their-version", NAMES,
+     "  wanted.change += 1;\n", ""),
+    ("names-keep-the-old-address", NAMES,
+     "  records.primary_addresses = {turn.state().members.at(turn.durable().primary).address};\n",
+     "  if (records.primary_addresses.empty()) {\n    records.primary_addresses = {turn.state().members.at(turn.durable().primary).address};\n  }\n"),
+]
+
+ADAPTERS = ["effects-before-store", "guard-sleeps", "dns-without-prerequisite"]

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// PostgreSQL as far as decisions rest on it: flushing, streaming, confirming, acknowledging.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "tests/sim/simulation.h"
+
+namespace pgmahout::sim {
+
+// Its WAL is the beginning of the primary's; anything else PostgreSQL refuses to stream.
+bool Simulation::CanFollow(const Vm& standby, const Vm& primary) const {
+  const Wal& ours = standby.disk.wal;
+  const Wal& theirs = primary.disk.wal;
+  return primary.IsPrimary() && ours.size() <= primary.disk.flushed &&
+         std::equal(ours.begin(), ours.end(), theirs.begin());
+}
+
+// Clients write, and WAL reaches the disk in its own time.
+void Simulation::Flush(Vm& vm) {
+  if (!vm.server.running || now_ < vm.disk_stuck_until) {
+    return;
+  }
+  if (vm.Commits() && Random(3) == 0) {
+    vm.disk.wal.push_back(next_commit_++);
+  }
+  if (Random(2) == 0) {
+    vm.disk.flushed = vm.disk.wal.size();
+  }
+}
+
+void Simulation::EndStops(Vm& vm) {
+  if (vm.server.stopping && now_ >= vm.server.stopped_at) {
+    vm.Crash();
+  }
+}
+
+void Simulation::Replicate(Vm& standby) {
+  Server& server = standby.server;
+  if (!standby.Acts(now_) || !server.running || !server.in_recovery || server.stopping) {
+    return;
+  }
+  const bool is_wanted = server.receives_from == server.loaded.upstream;
+  if (!is_wanted && now_ >= server.receiver_ends) {
+    server.receives_from.clear();
+  }
+  const std::string wanted =
+      server.receives_from.empty() ? server.loaded.upstream : server.receives_from;
+  const auto found = vms_.find(wanted);
+  if (found == vms_.end()) {
+    return;
+  }
+  Vm& primary = found->second;
+  const bool reachable = BothWays(standby.name, primary.name) && primary.powered;
+  if (!reachable) {
+    return;  // silence: the connection looks alive for a while
+  }
+  if (!primary.server.running || !CanFollow(standby, primary)) {
+    server.receives_from.clear();  // a reset, or a refusal
+    return;
+  }
+  if (!primary.Acts(now_)) {
+    return;
+  }
+  if (server.receives_from.empty()) {
+    if (primary.server.stopping || Random(3) != 0) {
+      return;
+    }
+    server.receives_from = wanted;
+    server.received_at = now_;
+  }
+  Receive(standby, primary);
+}
+
+void Simulation::Receive(Vm& standby, Vm& primary) {
+  Wal& wal = standby.disk.wal;
+  standby.disk.timeline = primary.disk.timeline;
+  const size_t missing = primary.disk.flushed - wal.size();
+  size_t more = missing == 0 ? 0 : Random(static_cast<uint32_t>(missing) + 1);
+  if (primary.server.stopping && now_ + Duration{100} >= primary.server.stopped_at) {
+    more = missing;  // walsenders send everything before they end
+  }
+  const auto from = primary.disk.wal.begin() + static_cast<std::ptrdiff_t>(wal.size());
+  wal.insert(wal.end(), from, from + static_cast<std::ptrdiff_t>(more));
+  if (more > 0 || Random(4) == 0) {
+    standby.server.received_at = now_;
+  }
+  primary.server.attached[standby.name] = now_;
+  if (now_ < standby.disk_stuck_until) {
+    return;
+  }
+  standby.disk.flushed = wal.size();
+  if (Random(2) == 0) {
+    primary.server.confirmations.push_back(
+        Confirmation{Soon(60, 600), standby.name, standby.disk.flushed});
+  }
+}
+
+// What was on its way when a standby detached, or when this VM froze, still arrives.
+void Simulation::TakeConfirmations(Vm& primary) {
+  std::deque<Confirmation>& waiting = primary.server.confirmations;
+  while (!waiting.empty() && waiting.front().due <= now_) {
+    const Confirmation one = waiting.front();
+    waiting.pop_front();
+    if (primary.IsPrimary() && Reaches(one.standby, primary.name)) {
+      size_t& flushed = primary.server.flushed[one.standby];
+      flushed = std::max(flushed, one.flushed);
+    }
+  }
+}
+
+void Simulation::Acknowledge(Vm& primary) {
+  Server& server = primary.server;
+  if (!primary.Commits()) {
+    return;
+  }
+  const bool settling = now_ - server.loaded_at < Duration{400} && Random(2) == 0;
+  const Quorum& quorum = settling ? server.loaded_before : server.loaded.quorum;
+  while (server.acknowledged < primary.disk.flushed) {
+    const auto confirmed = std::count_if(
+        quorum.standbys.begin(), quorum.standbys.end(), [&server](const std::string& node) {
+          const auto known = server.flushed.find(node);
+          return known != server.flushed.end() && known->second > server.acknowledged;
+        });
+    if (static_cast<uint32_t>(confirmed) < quorum.number) {
+      return;
+    }
+    const uint32_t commit = primary.disk.wal[server.acknowledged++];
+    if (commit != 0) {
+      Acknowledged(primary, commit);
+    }
+  }
+}
+
+}  // namespace pgmahout::sim

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace pgmahout::sim {
+namespace {
+
+constexpr Duration kStep{50};
+constexpr Duration kSetUp{10'000};
+constexpr Duration kFaults{150'000};
+constexpr Duration kHealing{90'000};
+constexpr size_t kTraceLines = 160;
+
+}  // namespace
+
+Simulation::Simulation(const Options& options) : options_(options), random_(options.seed) {
+  ClusterSpec spec;
+  spec.name = "orders";
+  const uint32_t shape = Random(10);
+  const int nodes = shape < 2 ? 2 : shape < 8 ? 3 : shape < 9 ? 4 : 5;
+  for (int i = 1; i <= nodes; ++i) {
+    spec.nodes.push_back(absl::StrCat("db", i));
+  }
+  const uint32_t durability = Random(10);
+  spec.synchronous.durability = durability <= 1   ? DataDurability::kOff
+                                : durability <= 3 ? DataDurability::kRequired
+                                                  : DataDurability::kPreferred;
+  spec.synchronous.number = nodes > 3 && Random(2) == 0 ? 2 : 1;
+  spec.failover.detect_after = Duration{Random(3) == 0 ? 1'000 : 3'000};
+  spec.failover.restart_on_crash = Random(4) == 0;
+  spec.dns.primary = "orders-rw.example.";
+  archive_ = Random(2) == 0;
+  if (archive_) {
+    spec.archive_directory = "/archive";
+  }
+  if (Random(3) == 0) {
+    spec.failover.priority["db2"] = Random(2) == 0 ? 0 : 200;
+  }
+  state_ = controller::Create(spec, "sealed", now_);
+  stored_ = state_.durable;
+  for (const std::string& node : spec.nodes) {
+    Vm& vm = vms_[node];
+    vm.name = node;
+    vm.booted_at = now_;
+    vm.clock_at_boot = Random(90'000'000);
+    vm.clock_rate_ppm = static_cast<int64_t>(Random(4'001)) - 2'000;
+  }
+}
+
+Vm& Simulation::Primary() {
+  return vms_.at(state_.durable.primary);
+}
+
+Vm& Simulation::AnyVm() {
+  if (Random(3) == 0) {
+    return Primary();
+  }
+  return std::next(vms_.begin(), Random(static_cast<uint32_t>(vms_.size())))->second;
+}
+
+void Simulation::Say(const std::string& line) {
+  std::string text = absl::StrCat((now_ - start_).count(), " ms  ", line);
+  if (options_.trace) {
+    std::printf("%s\n", text.c_str());
+  }
+  trace_.push_back(std::move(text));
+  if (trace_.size() > kTraceLines) {
+    trace_.pop_front();
+  }
+}
+
+void Simulation::Break(const std::string& what) {
+  if (broken_.empty()) {
+    Say(absl::StrCat("VIOLATION ", what));
+    broken_ = absl::StrCat("at ", (now_ - start_).count(), " ms: ", what);
+  }
+}
+
+std::string Simulation::Trace() const {
+  return absl::StrJoin(trace_, "\n");
+}
+
+std::string Simulation::Run() {
+  Advance(kSetUp, /*with_faults=*/false);
+  Advance(kFaults, /*with_faults=*/true);
+  HealAll();
+  AwaitHealthy(kHealing, "the last fault");
+  Exam();
+  if (broken_.empty()) {
+    CheckHoldsAll(Primary(), "is the last primary");
+  }
+  return broken_;
+}
+
+void Simulation::Advance(Duration duration, bool with_faults) {
+  for (Duration passed{0}; passed < duration && broken_.empty(); passed += kStep) {
+    Step(with_faults);
+  }
+}
+
+void Simulation::Step(bool with_faults) {
+  now_ = now_ + kStep;
+  if (with_faults) {
+    Fault();
+  }
+  KeepConnections();
+  if (now_ >= controller_back_ && now_.milliseconds() % 200 == 0) {
+    Feed(controller::Tick{});
+  }
+  for (auto& [name, vm] : vms_) {
+    Deliver(vm);
+    const bool guard_first = Random(2) == 0;  // both wake up at once after a freeze
+    if (guard_first) {
+      Guard(vm);
+    }
+    if (vm.Acts(now_)) {
+      TakeConfirmations(vm);
+      Acknowledge(vm);
+      if (now_ >= vm.agent_frozen_until && Random(3) == 0) {
+        Agent(vm);
+      }
+      EndStops(vm);
+      Flush(vm);
+    }
+    if (!guard_first) {
+      Guard(vm);
+    }
+  }
+  for (auto& [name, vm] : vms_) {
+    Replicate(vm);
+  }
+  UpdateNames();
+}
+
+}  // namespace pgmahout::sim

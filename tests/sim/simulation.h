@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Simulation: the real Advance() and the real Next() over modelled VMs, network, store and DNS. All
+// that happens is drawn from a seed; the invariants of docs/design.md are checked as it happens.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controller/core/advance.h"
+#include "tests/sim/vm.h"
+
+namespace pgmahout::sim {
+
+// Contracts of adapters that a run may break on purpose, to see that it is noticed.
+struct BrokenAdapters {
+  bool lease_from_receipt = false;    // the agent counts its lease from the order's arrival
+  bool memory_not_durable = false;    // what the agent remembers is lost with the power
+  bool effects_before_store = false;  // the controller answers before it has stored
+  bool any_order_is_fresh = false;    // answers to heartbeats of earlier connections count
+  bool guard_sleeps = false;          // neither agent nor guard fences by the clock
+  bool dns_without_prerequisite = false;
+};
+
+struct Options {
+  uint64_t seed = 1;
+  bool trace = false;  // print all, not only keep the last lines
+  BrokenAdapters broken;
+};
+
+class Simulation {
+ public:
+  explicit Simulation(const Options& options);
+
+  // Sets up a cluster, lets faults happen, ends them, and waits until all is well again. What
+  // broke; empty: nothing.
+  std::string Run();
+
+  Duration virtual_time() const { return now_ - start_; }
+
+  size_t promotions() const { return promotions_; }
+
+  size_t acknowledged() const { return acknowledged_.size(); }
+
+  // The last lines of what happened.
+  std::string Trace() const;
+
+ private:
+  struct Up {
+    BootTime due;
+    uint64_t connection;
+    uint64_t sequence;
+    Report report;
+  };
+
+  struct Down {
+    BootTime due;
+    uint64_t connection;
+    agent::Received received;
+  };
+
+  struct Update {
+    BootTime due;
+    controller::NameRecords records;
+  };
+
+  // ---- Chance (simulation.cc) ----
+  uint32_t Random(uint32_t below) { return static_cast<uint32_t>(random_() % below); }
+
+  bool Chance(uint32_t per_10000) { return Random(10'000) < per_10000; }
+
+  Vm& AnyVm();  // the primary more often than others
+  Vm& Primary();
+  void Say(const std::string& line);
+  void Break(const std::string& what);
+  void Advance(Duration duration, bool with_faults);
+  void Step(bool with_faults);
+
+  // ---- Network (messages.cc) ----
+  bool Reaches(const std::string& from, const std::string& to) const {
+    const auto cut = cuts_.find({from, to});
+    return cut == cuts_.end() || now_ >= cut->second;
+  }
+
+  bool BothWays(const std::string& one, const std::string& other) const {
+    return Reaches(one, other) && Reaches(other, one);
+  }
+
+  BootTime Soon(uint32_t usual_ms, uint32_t rare_ms);
+  void Connect(Vm& vm);
+  void Disconnect(Vm& vm, bool noticed);
+  void KeepConnections();
+  void Feed(const controller::Event& event);
+  bool Store(const controller::Outcome& outcome);
+  void Perform(const controller::Outcome& outcome);
+  void RestartController(const std::string& why);
+  void Deliver(Vm& vm);
+  void Obey(Vm& vm, const Down& order);
+  void Tell(Vm& vm, const std::string& step);
+  void UpdateNames();
+
+  // ---- Agents (agents.cc) ----
+  agent::World See(Vm& vm);
+  agent::SqlFacts Ask(Vm& vm);
+  void Agent(Vm& vm);
+  void Carry(Vm& vm, const agent::Step& step);
+  void StopFast(Vm& vm, const agent::Step& step);
+  void Promote(Vm& vm);
+  void Copy(Vm& vm, const agent::Step& step);
+  void WriteConfig(Vm& vm, const agent::Step& step);
+  void Guard(Vm& vm);
+
+  // ---- PostgreSQL (postgres.cc) ----
+  bool CanFollow(const Vm& standby, const Vm& primary) const;
+  void Flush(Vm& vm);
+  void Replicate(Vm& standby);
+  void Receive(Vm& standby, Vm& primary);
+  void TakeConfirmations(Vm& primary);
+  void Acknowledge(Vm& primary);
+  void EndStops(Vm& vm);
+
+  // ---- Faults (faults.cc) ----
+  bool FaultHits(uint32_t per_10000);
+  void Fault();
+  void FaultOfVm(Vm& vm);
+  void FaultOfNetwork(Vm& vm);
+  void Operate(Vm& vm);
+  void Isolate(Vm& vm, Duration duration);
+  void HealAll();
+
+  // ---- What must work once all is well (exam.cc) ----
+  void AwaitHealthy(Duration limit, const std::string& after);
+  void Exam();
+  void LoseThePrimary();
+  void LoseTheController();
+  void SwitchOver();
+
+  // ---- Invariants (invariants.cc) ----
+  void BecamePrimary(const Vm& vm, bool promoted);
+  void Acknowledged(const Vm& primary, uint32_t commit);
+  void CheckHoldsAll(const Vm& vm, const std::string& when);
+  void CheckCopy(const Vm& vm, const Vm& upstream);
+  void CheckNames(const controller::NameRecords& records);
+  void CheckEpoch(uint64_t before);
+
+  const Options options_;
+  std::mt19937_64 random_;
+  const BootTime start_ = BootTime::FromMilliseconds(100'000'000);
+  BootTime now_ = start_;
+  // (from, to): until when nothing gets through; "ctl" is the controller.
+  std::map<std::pair<std::string, std::string>, BootTime> cuts_;
+
+  controller::ClusterState state_;
+  controller::Durable stored_;
+  uint64_t incarnation_ = 1;
+  BootTime controller_back_;  // it is down until then
+  uint64_t connections_ = 0;
+
+  std::map<std::string, Vm> vms_;
+  std::map<std::string, std::deque<Up>> up_;
+  std::map<std::string, std::deque<Down>> down_;
+  std::deque<Update> updates_;
+  controller::NameRecords zone_;
+  bool healed_ = false;  // nothing goes wrong any more
+  bool archive_ = false;
+  std::set<uint32_t> archived_timelines_;
+
+  uint32_t next_commit_ = 1;
+  size_t committed_ = 0;             // acknowledgements
+  std::set<uint32_t> acknowledged_;  // what may never be missing
+  std::map<uint64_t, std::string> primary_of_epoch_;
+  std::map<uint32_t, uint64_t> epoch_of_timeline_;
+  std::map<std::string, uint64_t> era_;  // the epoch at which each server became primary
+  uint64_t newest_era_ = 0;
+  std::set<uint32_t> newest_history_;  // what the newest primary held when it began
+  size_t promotions_ = 0;
+  std::deque<std::string> trace_;
+  std::string broken_;
+};
+
+}  // namespace pgmahout::sim

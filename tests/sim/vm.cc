@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/sim/vm.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace pgmahout::sim {
+
+std::string AddressOf(const std::string& node) {
+  return absl::StrCat("10.0.0.", node.substr(2));
+}
+
+BootTime Vm::Clock(BootTime now) const {
+  const int64_t since_boot = (now - booted_at).count();
+  return BootTime::FromMilliseconds(clock_at_boot + since_boot +
+                                    since_boot * clock_rate_ppm / 1'000'000);
+}
+
+void Vm::Load(BootTime now) {
+  server.loaded_before = server.loaded.quorum;
+  server.loaded = disk.config;
+  server.loaded_at = now;
+}
+
+void Vm::StartServer(BootTime now) {
+  server = Server{};
+  server.running = true;
+  server.in_recovery = disk.standby_signal;
+  server.acknowledged = disk.wal.size();  // the clients of before are gone
+  disk.flushed = disk.wal.size();         // recovery flushes what it reads
+  disk.control_state = disk.standby_signal ? "in archive recovery" : "in production";
+  Load(now);
+  server.loaded_before = server.loaded.quorum;
+}
+
+void Vm::Crash() {
+  server.running = false;
+  server.stopping = false;
+  server.receives_from.clear();
+  server.confirmations.clear();
+}
+
+void Vm::LosePower() {
+  Crash();
+  disk.wal.resize(disk.flushed);
+  powered = false;
+  connection = 0;
+  orders = agent::Orders{};  // the lease means nothing after another boot
+  witnesses = agent::Witnesses{};
+  not_streaming_since.reset();
+}
+
+}  // namespace pgmahout::sim

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vm: one VM of the simulation: a clock, a disk, a PostgreSQL whose WAL is a list of records with
+// identity, and an agent that does what the real Next() says.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/core/orders.h"
+#include "agent/core/reconciler.h"
+#include "agent/core/witness.h"
+
+namespace pgmahout::sim {
+
+// A record is a client's commit (its number), or one of ours: checkpoint, marker (0).
+using Wal = std::vector<uint32_t>;
+
+constexpr uint64_t kSystemIdentifier = 77;
+
+constexpr Lsn LsnAt(size_t records) {
+  return Lsn{1'000 + 100 * uint64_t{records}};
+}
+
+std::string AddressOf(const std::string& node);
+
+// pgmahout.conf, as text and as what a server makes of it.
+struct Config {
+  std::string text;
+  std::string upstream;  // node; empty: receives from nobody
+  Quorum quorum;
+};
+
+struct Disk {
+  bool exists = false;
+  bool complete = false;  // false: a base backup or a rewind was cut short
+  bool standby_signal = false;
+  Wal wal;
+  size_t flushed = 0;  // records that survive a loss of power
+  uint32_t timeline = 0;
+  Lsn fork_lsn;
+  std::string control_state = "shut down";
+  Lsn checkpoint_lsn;
+  Config config;
+  std::string hba;
+  std::string roles_id;
+  std::vector<std::string> slots;
+  agent::Memory memory;
+};
+
+// A standby's confirmation on its way, or in the socket of a frozen VM.
+struct Confirmation {
+  BootTime due;
+  std::string standby;
+  size_t flushed = 0;
+};
+
+struct Server {
+  bool running = false;
+  bool in_recovery = false;
+  bool stopping = false;  // its shutdown checkpoint is on disk, the postmaster is not gone yet
+  BootTime stopped_at;
+  Config loaded;
+  Quorum loaded_before;  // walsenders go on with it for a moment
+  BootTime loaded_at;
+  std::string receives_from;  // the WAL receiver's upstream; it outlives a reload by a moment
+  BootTime receiver_ends;     // when it does
+  BootTime received_at;       // when something last came from there
+  std::map<std::string, size_t> flushed;     // as primary: records each standby confirmed
+  std::map<std::string, BootTime> attached;  // as primary: when each standby was last there
+  std::deque<Confirmation> confirmations;
+  size_t acknowledged = 0;  // records before it are acknowledged, or nobody waits for them
+};
+
+struct Vm {
+  std::string name;
+  BootTime booted_at;
+  int64_t clock_at_boot = 0;   // what its clock showed then, ms
+  int64_t clock_rate_ppm = 0;  // its error
+  bool powered = true;
+  BootTime frozen_until;  // nothing on it runs, neither agent nor server
+  BootTime agent_frozen_until;
+  BootTime hung_until;        // the server works on, but new connections get no answer
+  BootTime disk_stuck_until;  // nothing written reaches the disk
+  Disk disk;
+  Server server;
+
+  // The agent.
+  agent::Orders orders;
+  agent::Witnesses witnesses;
+  uint64_t connection = 0;  // 0: none
+  uint64_t sequence = 0;
+  std::map<uint64_t, BootTime> sent_at;  // by this VM's clock
+  Report last_report;
+  BootTime last_sent;
+  BootTime last_marker;
+  std::optional<BootTime> not_streaming_since;  // by this VM's clock
+
+  bool Acts(BootTime now) const { return powered && now >= frozen_until; }
+
+  bool IsPrimary() const { return server.running && !server.in_recovery; }
+
+  bool Commits() const { return IsPrimary() && !server.stopping; }
+
+  // What this VM's boot clock shows.
+  BootTime Clock(BootTime now) const;
+
+  void StartServer(BootTime now);
+  // kill -9 of every process: what was written stays in the kernel's cache.
+  void Crash();
+  void LosePower();
+  void Load(BootTime now);
+};
+
+}  // namespace pgmahout::sim
