@@ -72,6 +72,7 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path) {
   config.unit = file.Text("postgres.unit", config.unit);
   config.data_root = file.Text("postgres.dataRoot");
   config.wal_program = file.Text("postgres.walProgram", BesideThisProgram("pgmahout-wal"));
+  config.guard_program = file.Text("postgres.guardProgram", BesideThisProgram("pgmahout-guard"));
   PGM_RETURN_IF_ERROR(ReadBinDirectories(file, path, &config));
   PGM_RETURN_IF_ERROR(
       file.Finish({"node", "stateDir", "address", "controller", "postgres.dataRoot"}));

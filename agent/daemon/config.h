@@ -22,6 +22,7 @@ struct AgentConfig {
   std::string data_root;
   std::map<uint32_t, std::string> bin_directories;  // by major version
   std::string wal_program;
+  std::string guard_program;  // empty: no guard
 };
 
 // InvalidArgument names file, line and what is allowed.

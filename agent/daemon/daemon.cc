@@ -79,6 +79,12 @@ bool IsFencing(const Step& step) {
   return step.kind == StepKind::kKill || step.kind == StepKind::kStopFast;
 }
 
+// Whether the server may write once `step` has begun.
+bool BecomesPrimary(const World& world, const Step& step) {
+  return step.kind == StepKind::kPromote ||
+         (step.kind == StepKind::kStart && !world.observation.data.standby_signal);
+}
+
 std::string MemoryPath(const std::string& state_dir) {
   return absl::StrCat(state_dir, "/memory");
 }
@@ -91,7 +97,12 @@ std::string LeasePath(const std::string& state_dir) {
 
 Daemon::Daemon(
     EventLoop& loop, const Clock& clock, Instance& instance, Link& link, DaemonConfig config)
-    : loop_(loop), clock_(clock), instance_(instance), link_(link), config_(std::move(config)) {}
+    : loop_(loop),
+      clock_(clock),
+      instance_(instance),
+      link_(link),
+      config_(std::move(config)),
+      guard_(clock, config_.guard) {}
 
 Daemon::~Daemon() {
   instance_.CancelStep();
@@ -122,6 +133,7 @@ void Daemon::Tick() {
     return;
   }
   last_tick_ = now;
+  guard_.LookAfter();
   if (now - last_observation_ >= LookPeriod()) {
     ObserveSoon();
   }
@@ -280,7 +292,15 @@ void Daemon::Decide() {
   if (!observed_once_) {
     return;
   }
-  Step step = Next(MakeWorld());
+  const World world = MakeWorld();
+  Step step = Next(world);
+  if (const absl::Status fed = FeedGuard(world, step); !fed.ok()) {
+    LogError("cannot renew the guard's order", {{"error", std::string(fed.message())}});
+    if (BecomesPrimary(world, step)) {
+      StepEnded(step, fed);  // not without a guard that knows of it
+      return;
+    }
+  }
   if (step.kind == StepKind::kWait) {
     ForgetFailure();  // what failed is no longer wanted
   }
@@ -312,6 +332,21 @@ void Daemon::Decide() {
     return;
   }
   Begin(std::move(step));
+}
+
+// The guard is armed before the server may write, and as long as it may. Standbys need none.
+absl::Status Daemon::FeedGuard(const World& world, const Step& step) {
+  const std::optional<BootTime> deadline = WriteDeadline(world.lease, world.witnesses, world.now);
+  guard::GuardOrder order;
+  order.armed = deadline.has_value() && !world.memory.cluster.empty() &&
+                (RunsAsPrimary(world.observation) || BecomesPrimary(world, step) ||
+                 (running_.has_value() && BecomesPrimary(world, *running_)));
+  if (order.armed) {
+    order.data_directory = instance_.DataDirectory(world.memory);
+    order.deadline = *deadline - world.fence_margin / 3;
+    order.epoch = world.memory.epoch;
+  }
+  return guard_.Feed(order);
 }
 
 // Kill() may run beside a step that hangs.

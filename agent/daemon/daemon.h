@@ -12,6 +12,7 @@
 #include "agent/core/orders.h"
 #include "agent/core/reconciler.h"
 #include "agent/core/witness.h"
+#include "agent/daemon/guard_feed.h"
 #include "agent/daemon/snapshot.h"
 #include "agent/link/link.h"
 #include "agent/postgres/instance.h"
@@ -24,6 +25,7 @@ struct DaemonConfig {
   std::string state_dir;
   ConfigContext context;
   std::string agent_version;
+  GuardConfig guard;
   Duration observe_period{1'000};
   Duration busy_period{100};    // while something is under way
   Duration hurried_period{30};  // while writes wait for it
@@ -52,6 +54,7 @@ class Daemon {
   void Decide();
   void Begin(Step step);
   void BeginFencing(const Step& step);
+  absl::Status FeedGuard(const World& world, const Step& step);
   absl::Status Remember(const Memory& memory);
   void StepEnded(const Step& step, const absl::Status& status);
   void ForgetFailure();
@@ -104,6 +107,7 @@ class Daemon {
   uint64_t steps_failed_ = 0;
   std::function<void(const Snapshot&)> listener_;
 
+  GuardFeed guard_;
   Worker observer_{"observer"};
   Worker stepper_{"stepper"};
   Worker fencer_{"fencer"};

@@ -103,6 +103,8 @@ absl::Status Run(const Flags& flags) {
   DaemonConfig daemon_config;
   daemon_config.state_dir = config.state_dir;
   daemon_config.context = MakeContext(config);
+  daemon_config.guard =
+      GuardConfig{config.guard_program, config.control == "direct", config.state_dir};
   daemon_config.agent_version = std::string(kVersion);
   Daemon daemon(loop, SystemClock(), *instance, *link, daemon_config);
   daemon.OnSnapshot([&exporter](const Snapshot& snapshot) { exporter->Update(snapshot); });

@@ -34,6 +34,9 @@ class Instance {
  public:
   virtual ~Instance() = default;
 
+  // The data directory that `memory` names. Absolute.
+  virtual std::string DataDirectory(const Memory& memory) const = 0;
+
   // Looks at files, processes and, through a fresh connection with `sql_deadline`, at the server.
   virtual Observation Observe(const Memory& memory, Duration sql_deadline) = 0;
 

@@ -65,6 +65,10 @@ class RealInstance : public Instance {
   RealInstance(InstanceConfig config, std::unique_ptr<ProcessControl> control, const Clock& clock)
       : layout_(std::move(config)), control_(std::move(control)), observer_(layout_, clock) {}
 
+  std::string DataDirectory(const Memory& memory) const override {
+    return layout_.DataDirectory(memory.data_number);
+  }
+
   Observation Observe(const Memory& memory, Duration sql_deadline) override {
     number_ = memory.data_number;
     return observer_.Look(memory, sql_deadline);

@@ -112,6 +112,7 @@ postgres:
   dataRoot: {self.data_root}
   binDirs: {{{versions}}}
   walProgram: {fleet.binary("pgmahout-wal")}
+  guardProgram: {fleet.binary("pgmahout-guard")}
 """)
         super().__init__(fleet, f"agent-{node}", [fleet.binary("pgmahout-agent"), "--config", self.config_file],
                          user="postgres", machine=node)

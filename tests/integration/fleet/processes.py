@@ -218,7 +218,8 @@ def find_processes(directory):
     """(pid, start time) of everything that belongs to the fleet in `directory`, this process aside.
 
     What carries the mark, and what a service user runs from a directory inside: PostgreSQL overwrites
-    its environment, but always works from its data directory.
+    its environment, but always works from its data directory. And guards, which keep no environment: their
+    arguments name files inside.
     """
     uids = {pwd.getpwnam(u).pw_uid for u in SERVICE_USERS if _user_exists(u)}
     mark = f"{MARK}={directory}".encode()
@@ -232,11 +233,23 @@ def find_processes(directory):
             uid = os.stat(f"/proc/{name}").st_uid
             with open(f"/proc/{name}/environ", "rb") as f:
                 marked = mark in f.read().split(b"\0")
+            with open(f"/proc/{name}/cmdline", "rb") as f:
+                argv = f.read().split(b"\0")
+            marked = marked or (b"pgmahout-guard" in argv[0] and
+                                any(_inside(a.decode(errors="replace"), directory) for a in argv[1:]))
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         if marked or (uid in uids and _inside(cwd, directory)):
             found.append((int(name), started))
     return found
+
+
+def _is_guard(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return b"pgmahout-guard" in f.read().split(b"\0")[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _user_exists(name):
@@ -275,6 +288,9 @@ def end_all(directory):
         is_agent = name.startswith("agent")
         signal_process(pid, started, signal.SIGKILL if is_agent else signal.SIGTERM)
         signal_process(pid, started, signal.SIGCONT)
+    for pid, started in find_processes(directory):
+        if _is_guard(pid):  # an armed one goes on for seconds after SIGTERM
+            signal_process(pid, started, signal.SIGKILL)
     for pid in find_postmasters(directory).values():
         # Immediate shutdown: ends all sessions at once and frees shared memory, which SIGKILL does not.
         signal_process(pid, start_time(pid), signal.SIGQUIT)
