@@ -319,7 +319,8 @@ void Daemon::Decide() {
     BeginFencing(step);
     return;
   }
-  const bool stale = observed_changes_ != changes_;
+  // What Kill() beside a step ends is whatever runs: nothing new may begin until it is done.
+  const bool stale = observed_changes_ != changes_ || fencing_;
   if (step.kind == StepKind::kWait || running_.has_value() || stale || InBackoff(step)) {
     return;
   }

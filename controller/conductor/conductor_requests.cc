@@ -156,7 +156,7 @@ void Conductor::Failover(const std::string& cluster,
                          Reply reply) {
   const ClusterState* state = Find(cluster);
   const absl::Status check =
-      state == nullptr ? NoSuchCluster(cluster) : CheckFailover(*state, request);
+      state == nullptr ? NoSuchCluster(cluster) : CheckFailover(*state, request, clock_.Now());
   if (!check.ok() || dry_run) {
     reply(check);
     return;

@@ -156,7 +156,7 @@ void Absorb(const Turn& turn, const SwitchoverRequested& event) {
 }
 
 void Absorb(const Turn& turn, const FailoverRequested& event) {
-  if (!CheckFailover(turn.state(), event).ok()) {
+  if (!CheckFailover(turn.state(), event, turn.now).ok()) {
     return;
   }
   turn.durable().target = event.target;

@@ -48,7 +48,9 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node);
 absl::Status CheckSwitchover(const ClusterState& state, const std::string& target, BootTime now);
 
 // Likewise for a failover that a person asks for.
-absl::Status CheckFailover(const ClusterState& state, const FailoverRequested& request);
+absl::Status CheckFailover(const ClusterState& state,
+                           const FailoverRequested& request,
+                           BootTime now);
 
 // Whether `spec` may replace the cluster's present one.
 absl::Status CheckSpecChange(const ClusterState& state, const ClusterSpec& spec);

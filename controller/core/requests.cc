@@ -79,15 +79,16 @@ absl::Status CheckSwitchover(const ClusterState& state, const std::string& targe
   return Refuse(state, "switch over", reasons, "See pgmahout cluster show " + durable.spec.name);
 }
 
-absl::Status CheckFailover(const ClusterState& state, const FailoverRequested& request) {
+absl::Status CheckFailover(const ClusterState& state,
+                           const FailoverRequested& request,
+                           BootTime now) {
   const Durable& durable = state.durable;
   if (!request.target.empty() &&
       (FindMember(state, request.target) == nullptr || request.target == durable.primary)) {
     return Refuse(state, "fail over", {absl::StrCat(request.target, " is no standby")}, "");
   }
   const MemberView* primary = FindMember(state, durable.primary);
-  const bool primary_runs = primary != nullptr && primary->connected &&
-                            primary->report.has_value() &&
+  const bool primary_runs = primary != nullptr && IsHeard(state, *primary, now) &&
                             primary->report->server == ServerState::kRunning;
   if (durable.stage == Stage::kCreating || durable.stage == Stage::kPromoting ||
       durable.stage == Stage::kStopping) {

@@ -22,6 +22,10 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
       complaints.push_back(absl::StrCat(node, ": its agent is not connected"));
       continue;
     }
+    if (IsSilent(state, member, now)) {
+      complaints.push_back(absl::StrCat(node, ": its agent is not heard"));
+      continue;
+    }
     if (!member.report->step_error.empty()) {
       complaints.push_back(
           absl::StrCat(node, ": ", member.report->step, ": ", member.report->step_error));

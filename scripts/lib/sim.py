@@ -112,7 +112,7 @@ def link_command():
 
 
 def run_mutant(mutant, how, link, seeds):
-    name, path, old, new = mutant
+    name, path, old, new, *options = mutant
     directory = mutated(name, path, old, new)
     objects = compile_mutant(name, path, directory, how)
     program = os.path.join(directory, "pgmahout-sim")
@@ -123,7 +123,7 @@ def run_mutant(mutant, how, link, seeds):
     result = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=BUILD)
     if result.returncode != 0:
         raise RuntimeError(f"mutant {name} does not link:\n{result.stderr[-1500:]}")
-    return name, notice([program], seeds)
+    return name, notice([program, *options], seeds)
 
 
 def notice(argv, seeds):
@@ -141,7 +141,7 @@ def notice(argv, seeds):
 def check_texts(mutants):
     """Each mutant's text must occur once, so that none is silently the original."""
     wrong = []
-    for name, path, old, _ in mutants:
+    for name, path, old, *_ in mutants:
         with open(os.path.join(TOP, path), encoding="utf-8") as f:
             count = f.read().count(old)
         if count != 1:

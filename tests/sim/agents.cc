@@ -152,6 +152,7 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
       Copy(vm, step);
       return;
     case agent::StepKind::kMarkStandby:
+      CheckFollows(vm, vm.orders.desired->upstream, "is made a standby as it is");
       vm.disk.standby_signal = true;
       break;
     case agent::StepKind::kEnsureRoles:
@@ -242,6 +243,7 @@ void Simulation::Copy(Vm& vm, const agent::Step& step) {
   const bool rewinds = step.kind == agent::StepKind::kRewind;
   vm.Crash();
   if (rewinds && vm.disk.timeline == source.disk.timeline) {
+    CheckFollows(vm, upstream->first, "was rewound to its own timeline");
     vm.disk.standby_signal = true;
     vm.disk.memory = memory;
     return;

@@ -26,11 +26,15 @@ void Simulation::AwaitHealthy(Duration limit, const std::string& after) {
 }
 
 void Simulation::Exam() {
-  switch (Random(3)) {
+  switch (Random(5)) {
     case 0:
+    case 1:
       LoseThePrimary();
       break;
-    case 1:
+    case 2:
+      LoseStandbys();
+      break;
+    case 3:
       LoseTheController();
       break;
     default:
@@ -69,6 +73,32 @@ void Simulation::LoseThePrimary() {
   }
   HealAll();
   AwaitHealthy(Duration{90'000}, "the lost primary came back");
+}
+
+// One standby after the other: `preferred` goes on alone, and who was lost first is not waited for
+// when the primary is lost after it.
+void Simulation::LoseStandbys() {
+  const controller::Durable durable = state_.durable;
+  if (!broken_.empty() || durable.spec.nodes.size() < 2) {
+    return;
+  }
+  for (const std::string& node : durable.spec.nodes) {
+    if (node != durable.primary) {
+      Say(absl::StrCat(node, " loses power for good"));
+      Disconnect(vms_.at(node), /*noticed=*/true);
+      vms_.at(node).LosePower();
+      Advance(Duration{15'000}, /*with_faults=*/false);
+    }
+  }
+  Advance(Duration{10'000}, /*with_faults=*/false);
+  const size_t before = committed_;
+  Advance(Duration{10'000}, /*with_faults=*/false);
+  const bool may_commit = durable.spec.synchronous.durability != DataDurability::kRequired;
+  if (broken_.empty() && may_commit != (committed_ > before)) {
+    Break(absl::StrCat("I10: without standbys writes ", may_commit ? "have stopped" : "go on"));
+  }
+  HealAll();
+  AwaitHealthy(Duration{90'000}, "the lost standbys came back");
 }
 
 // Losing the controller costs failover, never writes.

@@ -18,6 +18,17 @@ void Simulation::Fault() {
   Vm& vm = AnyVm();
   FaultOfVm(vm);
   FaultOfNetwork(vm);
+  for (auto& [name, planned] : vms_) {
+    if (const auto at = isolate_at_.find(name); at != isolate_at_.end() && now_ >= at->second) {
+      isolate_at_.erase(at);
+      Isolate(planned, Duration{12'000});
+    }
+    if (const auto at = crash_at_.find(name); at != crash_at_.end() && now_ >= at->second) {
+      crash_at_.erase(at);
+      Say(absl::StrCat(name, ": PostgreSQL is killed"));
+      planned.Crash();
+    }
+  }
   Operate(vm);
 }
 
@@ -78,7 +89,19 @@ void Simulation::FaultOfNetwork(Vm& vm) {
     }
   } else if (FaultHits(8)) {
     Isolate(vm, duration);
+  } else if (FaultHits(4)) {
+    OutliveTheLease(vm);
   }
+}
+
+// First it hears no controller for longer than a lease, and lives on its witnesses; then it loses
+// those too.
+void Simulation::OutliveTheLease(Vm& vm) {
+  Say(absl::StrCat(vm.name, " is cut from the controller, and later from everything"));
+  const BootTime later = now_ + Duration{11'000 + Random(6'000)};
+  cuts_[{vm.name, "ctl"}] = later;
+  cuts_[{"ctl", vm.name}] = later;
+  isolate_at_[vm.name] = later;
 }
 
 void Simulation::Isolate(Vm& vm, Duration duration) {
@@ -97,29 +120,57 @@ void Simulation::Operate(Vm& vm) {
   }
   if (FaultHits(5)) {
     RestartController("as it is killed");
-  } else if (FaultHits(8)) {
-    Feed(controller::SwitchoverRequested{Random(2) == 0 ? "" : vm.name});
-  } else if (FaultHits(3)) {
+  } else if (FaultHits(10)) {
+    AskForSwitchover(vm);
+  } else if (FaultHits(5)) {
     Feed(controller::FailoverRequested{Random(2) == 0 ? "" : vm.name, false});
   } else if (FaultHits(4)) {
-    ClusterSpec spec = state_.durable.spec;
-    const uint32_t what = Random(4);
-    if (what == 0 && spec.nodes.size() > 3) {
-      spec.synchronous.number = 3 - spec.synchronous.number;
-    } else if (what == 1 && spec.nodes.size() > 2) {
-      std::erase(spec.nodes, vm.name);
-    } else if (what == 2 && std::count(spec.nodes.begin(), spec.nodes.end(), vm.name) == 0) {
-      spec.nodes.push_back(vm.name);
-    } else if (spec.synchronous.durability != DataDurability::kOff) {
-      spec.synchronous.durability =
-          Random(2) == 0 ? DataDurability::kRequired : DataDurability::kPreferred;
+    ApplySpec(vm);
+  }
+}
+
+void Simulation::AskForSwitchover(Vm& vm) {
+  Feed(controller::SwitchoverRequested{Random(2) == 0 ? "" : vm.name});
+  if (Random(3) == 0) {
+    crash_at_[state_.durable.primary] = now_ + Duration{Random(1'500)};
+  }
+}
+
+void Simulation::ApplySpec(Vm& vm) {
+  ClusterSpec spec = state_.durable.spec;
+  const DataDurability durability = spec.synchronous.durability;
+  const uint32_t what = Random(5);
+  if (what == 0 && spec.nodes.size() > 3) {
+    spec.synchronous.number = 3 - spec.synchronous.number;
+  } else if (what == 1 && spec.nodes.size() > 2) {
+    std::erase(spec.nodes, vm.name);
+  } else if (what == 2 && std::count(spec.nodes.begin(), spec.nodes.end(), vm.name) == 0) {
+    spec.nodes.push_back(vm.name);
+  } else if (what == 3 && durability != DataDurability::kOff) {
+    spec.synchronous.durability = DataDurability::kOff;  // for a moment
+    Apply(spec);
+    if (now_ < controller_back_) {
+      return;
     }
-    Say("a person applies a spec");
-    Feed(controller::SpecApplied{spec});
-    for (auto& [name, member] : state_.members) {
-      if (Vm& joined = vms_.at(name); !member.connected && joined.connection != 0) {
-        Feed(controller::AgentConnected{name, AddressOf(name)});  // as the conductor does
-      }
+    spec = state_.durable.spec;
+    spec.synchronous.durability = durability;
+  } else if (durability != DataDurability::kOff) {
+    spec.synchronous.durability =
+        Random(2) == 0 ? DataDurability::kRequired : DataDurability::kPreferred;
+  }
+  Apply(spec);
+}
+
+void Simulation::Apply(const ClusterSpec& spec) {
+  Say("a person applies a spec");
+  Feed(controller::SpecApplied{spec});
+  if (now_ < controller_back_) {
+    return;
+  }
+  for (const auto& [name, vm] : vms_) {
+    const auto member = state_.members.find(name);
+    if (member != state_.members.end() && !member->second.connected && vm.connection != 0) {
+      Feed(controller::AgentConnected{name, AddressOf(name)});  // as the conductor does
     }
   }
 }
@@ -128,6 +179,8 @@ void Simulation::HealAll() {
   Say("all faults end");
   healed_ = true;
   cuts_.clear();
+  isolate_at_.clear();
+  crash_at_.clear();
   controller_back_ = std::min(controller_back_, now_);
   for (auto& [name, vm] : vms_) {
     if (!vm.powered) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The invariants, by the numbers of docs/design.md, section 6.
 #include <algorithm>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "tests/sim/simulation.h"
@@ -74,6 +75,20 @@ void Simulation::CheckCopy(const Vm& vm, const Vm& upstream) {
                          upstream.name, " does not have"));
       return;
     }
+  }
+}
+
+// What follows must hold nothing that its upstream has not, or it would show commits that never
+// were.
+void Simulation::CheckFollows(const Vm& vm, const std::string& upstream, const std::string& how) {
+  const auto found = vms_.find(upstream);
+  if (found == vms_.end() || !found->second.Commits()) {
+    return;
+  }
+  const Wal& theirs = found->second.disk.wal;
+  const Wal& ours = vm.disk.wal;
+  if (ours.size() > theirs.size() || !std::equal(ours.begin(), ours.end(), theirs.begin())) {
+    Break(absl::StrCat("I7: ", vm.name, " ", how, ", with WAL that ", upstream, " does not have"));
   }
 }
 

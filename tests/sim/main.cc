@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "tests/sim/simulation.h"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: pgmahout-sim [--seeds N] [--from S] [--seed S] [--trace] [--stop-at-first]\n"
-    "                    [--break CONTRACT]\n"
+    "                    [--break CONTRACT] [--durability preferred|required|off]\n"
     "Runs seeds S to S+N-1. --seed S --trace prints all that happens in one of them.\n"
     "--break makes an adapter break its contract, to see that it is noticed.\n";
 
@@ -25,6 +26,7 @@ struct Arguments {
   uint64_t from = 1;
   bool trace = false;
   bool stop_at_first = false;
+  std::optional<DataDurability> durability;
   BrokenAdapters broken;
 };
 
@@ -51,6 +53,18 @@ bool SetBroken(const std::string& name, BrokenAdapters* broken) {
   return true;
 }
 
+bool SetDurability(const std::string& name, std::optional<DataDurability>* durability) {
+  const std::map<std::string, DataDurability> names = {{"preferred", DataDurability::kPreferred},
+                                                       {"required", DataDurability::kRequired},
+                                                       {"off", DataDurability::kOff}};
+  const auto found = names.find(name);
+  if (found == names.end()) {
+    return false;
+  }
+  *durability = found->second;
+  return true;
+}
+
 bool Parse(int argc, char** argv, Arguments* arguments) {
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
@@ -65,6 +79,9 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
       ++i;
     } else if (option == "--seed" && has_value && Number(argv[i + 1], &arguments->from)) {
       arguments->seeds = 1;
+      ++i;
+    } else if (option == "--durability" && has_value &&
+               SetDurability(argv[i + 1], &arguments->durability)) {
       ++i;
     } else if (option == "--break" && has_value && SetBroken(argv[i + 1], &arguments->broken)) {
       ++i;
@@ -85,6 +102,7 @@ int RunAll(const Arguments& arguments) {
     options.seed = seed;
     options.trace = arguments.trace;
     options.broken = arguments.broken;
+    options.durability = arguments.durability;
     Simulation simulation(options);
     const std::string broken = simulation.Run();
     ++run;

@@ -77,7 +77,7 @@ void Simulation::Feed(const controller::Event& event) {
 // False: the controller ended on the way.
 bool Simulation::Store(const controller::Outcome& outcome) {
   const bool dies =
-      outcome.durable_changed && !healed_ && now_ - start_ > Duration{12'000} && Chance(60);
+      outcome.durable_changed && !healed_ && now_ - start_ > Duration{12'000} && Chance(200);
   if (dies && Random(2) == 0) {
     RestartController("before it has stored");
     return false;
@@ -95,7 +95,6 @@ void Simulation::RestartController(const std::string& why) {
   ++incarnation_;
   controller_back_ = now_ + Duration{Random(Random(6) == 0 ? 40'000 : 3'000)};
   state_ = controller::Restore(stored_, controller_back_);
-  updates_.clear();
   for (auto& [name, vm] : vms_) {
     vm.connection = 0;
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -30,10 +31,12 @@ Simulation::Simulation(const Options& options) : options_(options), random_(opti
   spec.synchronous.durability = durability <= 1   ? DataDurability::kOff
                                 : durability <= 3 ? DataDurability::kRequired
                                                   : DataDurability::kPreferred;
+  spec.synchronous.durability = options.durability.value_or(spec.synchronous.durability);
   spec.synchronous.number = nodes > 3 && Random(2) == 0 ? 2 : 1;
   spec.failover.detect_after = Duration{Random(3) == 0 ? 1'000 : 3'000};
   spec.failover.restart_on_crash = Random(4) == 0;
   spec.dns.primary = "orders-rw.example.";
+  spec.dns.standbys = Random(2) == 0 ? "orders-ro.example." : "";
   archive_ = Random(2) == 0;
   if (archive_) {
     spec.archive_directory = "/archive";
@@ -93,6 +96,10 @@ std::string Simulation::Run() {
   Exam();
   if (broken_.empty()) {
     CheckHoldsAll(Primary(), "is the last primary");
+    if (std::tie(zone_.primary_addresses, zone_.standby_addresses) !=
+        std::tie(state_.durable.names.primary_addresses, state_.durable.names.standby_addresses)) {
+      Break("I8: the zone does not say what was published");
+    }
   }
   return broken_;
 }

@@ -29,7 +29,8 @@ struct BrokenAdapters {
 
 struct Options {
   uint64_t seed = 1;
-  bool trace = false;  // print all, not only keep the last lines
+  bool trace = false;                        // print all, not only keep the last lines
+  std::optional<DataDurability> durability;  // instead of a random one
   BrokenAdapters broken;
 };
 
@@ -131,6 +132,10 @@ class Simulation {
   void FaultOfNetwork(Vm& vm);
   void Operate(Vm& vm);
   void Isolate(Vm& vm, Duration duration);
+  void OutliveTheLease(Vm& vm);
+  void AskForSwitchover(Vm& vm);
+  void ApplySpec(Vm& vm);
+  void Apply(const ClusterSpec& spec);
   void HealAll();
 
   // ---- What must work once all is well (exam.cc) ----
@@ -138,6 +143,7 @@ class Simulation {
   void Exam();
   void LoseThePrimary();
   void LoseTheController();
+  void LoseStandbys();
   void SwitchOver();
 
   // ---- Invariants (invariants.cc) ----
@@ -145,6 +151,7 @@ class Simulation {
   void Acknowledged(const Vm& primary, uint32_t commit);
   void CheckHoldsAll(const Vm& vm, const std::string& when);
   void CheckCopy(const Vm& vm, const Vm& upstream);
+  void CheckFollows(const Vm& vm, const std::string& upstream, const std::string& how);
   void CheckNames(const controller::NameRecords& records);
   void CheckEpoch(uint64_t before);
 
@@ -165,6 +172,7 @@ class Simulation {
   std::map<std::string, std::deque<Up>> up_;
   std::map<std::string, std::deque<Down>> down_;
   std::deque<Update> updates_;
+  std::map<std::string, BootTime> isolate_at_, crash_at_;  // faults that were planned
   controller::NameRecords zone_;
   bool healed_ = false;  // nothing goes wrong any more
   bool archive_ = false;

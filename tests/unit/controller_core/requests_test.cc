@@ -82,14 +82,14 @@ TEST(SwitchoverRequest, ThatCameTooLateChangesNothing) {
 
 TEST(FailoverRequest, IsRefusedWhileThePrimaryRuns) {
   const Drive drive = Drive::Healthy();
-  EXPECT_EQ(WhyNot(CheckFailover(drive.state(), {"", true})), "the primary db1 runs");
-  EXPECT_EQ(WhyNot(CheckFailover(drive.state(), {"db1", true})), "db1 is no standby");
-  EXPECT_EQ(WhyNot(CheckFailover(drive.state(), {"db9", true})), "db9 is no standby");
+  EXPECT_EQ(WhyNot(CheckFailover(drive.state(), {"", true}, drive.now())), "the primary db1 runs");
+  EXPECT_EQ(WhyNot(CheckFailover(drive.state(), {"db1", true}, drive.now())), "db1 is no standby");
+  EXPECT_EQ(WhyNot(CheckFailover(drive.state(), {"db9", true}, drive.now())), "db9 is no standby");
 }
 
 TEST(FailoverRequest, IsRefusedWhileTheClusterIsCreated) {
   const Drive drive;
-  EXPECT_NE(WhyNot(CheckFailover(drive.state(), {"", true})).find("being created"),
+  EXPECT_NE(WhyNot(CheckFailover(drive.state(), {"", true}, drive.now())).find("being created"),
             std::string::npos);
 }
 
