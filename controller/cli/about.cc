@@ -44,7 +44,7 @@ _pgmahout() {
   else
     case "$noun $verb" in
       " ") words="apply diff cluster node token watch version completion" ;;
-      "cluster ") words="list show switchover failover delete history events credentials" ;;
+      "cluster ") words="list show switchover failover delete history explain events credentials" ;;
       "node ") words="list show remove" ;;
       "token ") words="create list revoke" ;;
       "completion ") words="bash" ;;

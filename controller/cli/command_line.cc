@@ -161,6 +161,9 @@ class CommandLine {
         AddVerb(cluster, "delete", "Forget a cluster; its servers and data stay", ClusterDelete),
         "cluster");
     AddName(AddVerb(cluster, "history", "Changes of primary, timed", ClusterHistory), "cluster");
+    AddName(AddVerb(cluster, "explain", "Why the primary changed last, with the evidence",
+                    ClusterExplain),
+            "cluster");
     CLI::App* const events = AddVerb(cluster, "events", "Everything that happened", ClusterEvents);
     AddName(events, "cluster");
     events->add_option("--limit", invocation_.limit, "The last N; 0: all")->default_val(50);

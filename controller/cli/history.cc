@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
+#include "controller/cli/events.h"
 #include "controller/cli/output.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
@@ -14,41 +15,6 @@ namespace {
 constexpr uint32_t kPageSize = 10'000;
 constexpr size_t kEventsMax = 100'000;
 constexpr int64_t kStoryMax = 600'000;  // ms; later events of an epoch are no part of its failover
-
-// All events, oldest first.
-absl::StatusOr<std::vector<v1::Event>> FetchEvents(bool history_only, Session* session) {
-  std::vector<v1::Event> events;
-  v1::ListEventsRequest request;
-  request.set_cluster(session->options.name);
-  request.set_limit(kPageSize);
-  request.set_history_only(history_only);
-  while (events.size() < kEventsMax) {
-    PGM_ASSIGN_OR_RETURN(const v1::ListEventsResponse page,
-                         session->Read(&AdminStub::ListEvents, request));
-    // A page that does not lead further is the last one.
-    if (page.events().empty() || page.events().rbegin()->id() <= request.after_id()) {
-      break;
-    }
-    events.insert(events.end(), page.events().begin(), page.events().end());
-    request.set_after_id(events.back().id());
-  }
-  return events;
-}
-
-// Milliseconds since the first event of the same epoch, for each event: how long a failover took.
-// By the controller's boot clock; by the wall clock where another controller wrote the first one.
-std::vector<int64_t> ElapsedTimes(const std::vector<v1::Event>& events) {
-  std::vector<int64_t> elapsed;
-  const v1::Event* first = nullptr;
-  for (const v1::Event& event : events) {
-    if (first == nullptr || event.epoch() != first->epoch()) {
-      first = &event;
-    }
-    const int64_t by_boot = event.boot_ms() - first->boot_ms();
-    elapsed.push_back(by_boot >= 0 ? by_boot : event.wall_ms() - first->wall_ms());
-  }
-  return elapsed;
-}
 
 Json EventJson(const v1::Event& event) {
   Json json;
@@ -92,6 +58,38 @@ void PrintIds(const std::vector<v1::Event>& events, Session* session) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<v1::Event>> FetchEvents(bool history_only, Session* session) {
+  std::vector<v1::Event> events;
+  v1::ListEventsRequest request;
+  request.set_cluster(session->options.name);
+  request.set_limit(kPageSize);
+  request.set_history_only(history_only);
+  while (events.size() < kEventsMax) {
+    PGM_ASSIGN_OR_RETURN(const v1::ListEventsResponse page,
+                         session->Read(&AdminStub::ListEvents, request));
+    // A page that does not lead further is the last one.
+    if (page.events().empty() || page.events().rbegin()->id() <= request.after_id()) {
+      break;
+    }
+    events.insert(events.end(), page.events().begin(), page.events().end());
+    request.set_after_id(events.back().id());
+  }
+  return events;
+}
+
+std::vector<int64_t> ElapsedTimes(const std::vector<v1::Event>& events) {
+  std::vector<int64_t> elapsed;
+  const v1::Event* first = nullptr;
+  for (const v1::Event& event : events) {
+    if (first == nullptr || event.epoch() != first->epoch()) {
+      first = &event;
+    }
+    const int64_t by_boot = event.boot_ms() - first->boot_ms();
+    elapsed.push_back(by_boot >= 0 ? by_boot : event.wall_ms() - first->wall_ms());
+  }
+  return elapsed;
+}
 
 absl::Status ClusterHistory(Session* session) {
   PGM_ASSIGN_OR_RETURN(const std::vector<v1::Event> events, FetchEvents(true, session));

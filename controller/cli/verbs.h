@@ -19,6 +19,7 @@ absl::Status ClusterSwitchover(Session* session);
 absl::Status ClusterFailover(Session* session);
 absl::Status ClusterDelete(Session* session);
 absl::Status ClusterHistory(Session* session);
+absl::Status ClusterExplain(Session* session);
 absl::Status ClusterEvents(Session* session);
 absl::Status ClusterCredentials(Session* session);
 absl::Status Watch(Session* session);
