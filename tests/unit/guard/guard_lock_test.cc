@@ -2,9 +2,10 @@
 #include "agent/guard/guard_lock.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
-#include <optional>
-
+#include "absl/strings/str_cat.h"
+#include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "tests/unit/agent_postgres/child.h"
 
@@ -19,6 +20,7 @@ TEST(GuardLock, TellsWhetherAGuardRuns) {
     const auto lock = GuardLock::Take(order);
     ASSERT_TRUE(lock.ok()) << FormatError(lock.status());
     EXPECT_TRUE(GuardIsAlive(order));
+    EXPECT_EQ(ReadFile(order + ".lock").value(), absl::StrCat(getpid(), "\n"));
   }
   EXPECT_FALSE(GuardIsAlive(order));
 }
