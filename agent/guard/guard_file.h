@@ -36,8 +36,9 @@ class GuardFile {
   // Replaces the order. InvalidArgument, and the file untouched, for an order that no guard could
   // obey. A write that failed renews nothing: the deadline before it still counts.
   //
-  // The guard sees an order within kGuardPoll; arm it at least that long before its deadline, and
-  // before PostgreSQL may write.
+  // The guard sees an order within kGuardPoll: arm it at least that long before its deadline, and
+  // before PostgreSQL may write. Before each round of kills it reads the order again, so a server
+  // may be started once an order that allows it was written.
   absl::Status Write(const GuardOrder& order);
 
  private:

@@ -44,6 +44,12 @@ absl::StatusOr<GuardLock> GuardLock::Take(const std::string& order_file) {
   }
   struct flock lock = WholeFile();
   if (fcntl(taken.fd_, F_OFD_SETLK, &lock) == 0) {
+    const std::string pid = absl::StrCat(getpid(), "\n");
+    const bool said = ftruncate(taken.fd_, 0) == 0 &&
+                      pwrite(taken.fd_, pid.data(), pid.size(), 0) == ssize_t(pid.size());
+    if (!said) {
+      return ErrnoStatus(errno, absl::StrCat("cannot write \"", path, "\""));
+    }
     return taken;
   }
   if (errno != EAGAIN && errno != EACCES) {

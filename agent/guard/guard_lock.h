@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The lock that a guard holds while it runs, on "<order file>.lock": one guard per order file, and
 // the agent can tell whether there is one. The kernel lets go of it when the process ends, however
-// it ends.
+// it ends. The file holds the pid of the guard that took it last, for people.
 //
 // An open-file-description lock (fcntl(2)), because it can be asked about without being taken for a
 // moment, which would keep a guard that starts just then from getting it.
