@@ -98,7 +98,9 @@ TEST(FenceRecord, DoesNotContinueAnotherFence) {
   FenceRecord second = Record();
   second.Continue(*first.TakeReport());
   second.OnRound({0, 0, false}, kDeadline + Duration{2});
-  EXPECT_EQ(second.TakeReport()->boot_id, "boot");
+  const auto report = second.TakeReport();
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->boot_id, "boot");
 }
 
 TEST(FenceRecord, IsForOneDeadline) {

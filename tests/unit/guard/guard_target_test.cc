@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "agent/guard/server_killer.h"
 #include "common/base/error.h"
 #include "tests/unit/agent_postgres/child.h"
@@ -30,6 +31,13 @@ TEST(ProveDataDirectory, RefusesWhatIsNone) {
     const auto proven = ProveDataDirectory(path);
     EXPECT_FALSE(proven.ok()) << path;
     EXPECT_FALSE(InfoOf(proven.status()).hint.empty()) << path;
+  }
+}
+
+TEST(ProveDataDirectory, RefusesTheRootWhateverLiesInIt) {
+  for (const char* path : {"/", "//", "/usr/.."}) {
+    EXPECT_EQ(ProveDataDirectory(path).status().message(),
+              absl::StrCat("cannot guard \"", path, "\": it is the root directory"));
   }
 }
 

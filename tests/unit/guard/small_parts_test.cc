@@ -18,20 +18,31 @@
 namespace pgmahout::guard {
 namespace {
 
-TEST(WakeUp, ComesAtItsTimeNotBefore) {
+// WakeUp blocks signals for the whole process; the test that runs it must stay stoppable.
+class WakingUp : public testing::Test {
+ protected:
+  WakingUp() { sigprocmask(SIG_BLOCK, nullptr, &before_); }
+
+  ~WakingUp() override { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+TEST_F(WakingUp, ComesAtItsTimeNotBefore) {
   WakeUp wake_up = WakeUp::Open().value();
   const BootTime time = SystemClock().Now() + Duration{30};
   EXPECT_FALSE(wake_up.SleepUntil(time));
   EXPECT_GE(SystemClock().Now(), time);
 }
 
-TEST(WakeUp, ComesAtOnceForATimeThatHasPassed) {
+TEST_F(WakingUp, ComesAtOnceForATimeThatHasPassed) {
   WakeUp wake_up = WakeUp::Open().value();
   EXPECT_FALSE(wake_up.SleepUntil(BootTime()));
   EXPECT_FALSE(wake_up.SleepUntil(SystemClock().Now() - Duration{1'000}));
 }
 
-TEST(WakeUp, ComesBeforeItsTimeWhenAskedToStop) {
+TEST_F(WakingUp, ComesBeforeItsTimeWhenAskedToStop) {
   WakeUp wake_up = WakeUp::Open().value();
   kill(getpid(), SIGTERM);
   EXPECT_TRUE(wake_up.SleepUntil(SystemClock().Now() + Duration{3'600'000}));
