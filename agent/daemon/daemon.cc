@@ -337,14 +337,17 @@ void Daemon::Decide() {
 
 // The guard is armed before the server may write, and as long as it may. Standbys need none.
 absl::Status Daemon::FeedGuard(const World& world, const Step& step) {
-  const std::optional<BootTime> deadline = WriteDeadline(world.lease, world.witnesses, world.now);
   guard::GuardOrder order;
-  order.armed = deadline.has_value() && !world.memory.cluster.empty() &&
-                (RunsAsPrimary(world.observation) || BecomesPrimary(world, step) ||
-                 (running_.has_value() && BecomesPrimary(world, *running_)));
+  order.armed =
+      !world.memory.cluster.empty() &&
+      (RunsAsPrimary(world.observation) || world.observation.orphans ||
+       BecomesPrimary(world, step) || (running_.has_value() && BecomesPrimary(world, *running_)));
   if (order.armed) {
+    // Without a lease it must not run at all.
+    const BootTime deadline =
+        WriteDeadline(world.lease, world.witnesses, world.now).value_or(world.now);
     order.data_directory = instance_.DataDirectory(world.memory);
-    order.deadline = *deadline - world.fence_margin / 3;
+    order.deadline = deadline - world.fence_margin / 3;
     order.epoch = world.memory.epoch;
   }
   return guard_.Feed(order);

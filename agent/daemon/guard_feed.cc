@@ -79,7 +79,9 @@ void GuardFeed::TellOfReport() {
     return;
   }
   struck_ = report->struck_at;
-  LogWarning("pgmahout-guard has killed PostgreSQL: its deadline had passed",
+  LogWarning(report->problem.empty()
+                 ? "pgmahout-guard has fenced PostgreSQL: its deadline had passed"
+                 : "pgmahout-guard could not fence PostgreSQL",
              {{"epoch", absl::StrCat(report->epoch)},
               {"late_ms", absl::StrCat(report->Late().count())},
               {"killed", absl::StrCat(report->killed)},

@@ -196,6 +196,7 @@ bool AsynchronousLossIsBounded(const Turn& turn) {
   const ClusterState& state = turn.state();
   if (!InStage(turn, Stage::kFencing) ||
       turn.spec().synchronous.durability != DataDurability::kOff ||
+      !KeepPromises(VotersOf(state, turn.now), turn.durable()) ||
       !OldPrimaryIsFenced(state, turn.now, turn.timing) || TargetIsStillAwaited(turn) ||
       MoreVotesAreAwaited(turn)) {
     return false;
@@ -249,7 +250,10 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
   const uint64_t lost = BytesBetween(chosen.ballot.lsn, EndOfLostWal(turn));
   const std::string text = DescribeChoice(
       turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
-  PromoteAlone(turn, chosen);
+  Promote(turn, chosen, VotersOf(turn.state(), turn.now));
+  // Its witnesses are of no use any more. Promises of synchronous quorums stay: the votes kept
+  // them, but if this candidate is lost too, the next one must keep them as well.
+  std::erase_if(turn.durable().older, [](const Quorum& older) { return older.number == 0; });
   turn.Note(rule, chosen.node, text, true);
 }
 

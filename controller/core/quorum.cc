@@ -148,6 +148,15 @@ bool IsUnconfirmed(const Durable& durable) {
   return !durable.older.empty() || durable.sole_copy;
 }
 
+bool KeepPromises(const std::set<std::string>& voters, const Durable& durable) {
+  const auto is_kept = [&voters](const Quorum& quorum) {
+    const bool asynchronous_by_choice = quorum.number == 0 && !quorum.standbys.empty();
+    return asynchronous_by_choice || Covers(voters, quorum);
+  };
+  return !durable.sole_copy && is_kept(durable.quorum) &&
+         std::all_of(durable.older.begin(), durable.older.end(), is_kept);
+}
+
 bool CoversAll(const std::set<std::string>& voters, const Durable& durable) {
   return !durable.sole_copy && Covers(voters, durable.quorum) &&
          std::all_of(durable.older.begin(), durable.older.end(),

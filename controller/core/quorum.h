@@ -19,6 +19,11 @@ bool Covers(const std::set<std::string>& voters, const Quorum& quorum);
 // Covers() for every quorum under which a commit may have been acknowledged (I2).
 bool CoversAll(const std::set<std::string>& voters, const Durable& durable);
 
+// Likewise, but for commits that were acknowledged asynchronously by choice, while standbys
+// streamed. A spec that says `off` now takes back no promise that was made before: neither that of
+// a quorum nor, where `preferred` went on alone, that nobody is promoted unasked.
+bool KeepPromises(const std::set<std::string>& voters, const Durable& durable);
+
 // Whether commits may have been acknowledged that are not known to be on enough members of the
 // present quorum.
 bool IsUnconfirmed(const Durable& durable);

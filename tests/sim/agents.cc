@@ -155,6 +155,9 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
       CheckFollows(vm, vm.orders.desired->upstream, "is made a standby as it is");
       vm.disk.standby_signal = true;
       break;
+    case agent::StepKind::kCheckpoint:
+      vm.disk.checkpoint_lsn = LsnAt(vm.disk.flushed);
+      break;
     case agent::StepKind::kEnsureRoles:
       vm.disk.roles_id = step.roles_id;
       break;

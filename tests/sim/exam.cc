@@ -56,6 +56,12 @@ void Simulation::LoseThePrimary() {
   if (!broken_.empty() || durable.spec.nodes.size() < 2 || !all_may) {
     return;  // who may not be promoted may hold the newest commit
   }
+  if (durable.spec.nodes.size() > 2 && Random(2) == 0) {  // a person asked just before
+    const std::string target = AnyVm().name;
+    CutMembers(lost.name, target, Duration{3'000});
+    Advance(Duration{2'000}, /*with_faults=*/false);
+    Feed(controller::SwitchoverRequested{target});
+  }
   const bool cut = Random(2) == 0;
   if (cut) {
     Isolate(lost, Duration{120'000});

@@ -18,18 +18,45 @@ void Simulation::Fault() {
   Vm& vm = AnyVm();
   FaultOfVm(vm);
   FaultOfNetwork(vm);
-  for (auto& [name, planned] : vms_) {
+  Planned();
+  LoseDuringQuorumChange();
+  Operate(vm);
+}
+
+void Simulation::Planned() {
+  for (auto& [name, vm] : vms_) {
     if (const auto at = isolate_at_.find(name); at != isolate_at_.end() && now_ >= at->second) {
       isolate_at_.erase(at);
-      Isolate(planned, Duration{12'000});
+      Isolate(vm, Duration{12'000});
     }
     if (const auto at = crash_at_.find(name); at != crash_at_.end() && now_ >= at->second) {
       crash_at_.erase(at);
       Say(absl::StrCat(name, ": PostgreSQL is killed"));
-      planned.Crash();
+      vm.Crash();
     }
   }
-  Operate(vm);
+  DoomTheNewPrimary();
+}
+
+void Simulation::CutMembers(const std::string& one, const std::string& other, Duration duration) {
+  Say(absl::StrCat(one, " and ", other, " lose each other for ", duration.count(), " ms"));
+  cuts_[{one, other}] = now_ + duration;
+  cuts_[{other, one}] = now_ + duration;
+}
+
+// While a quorum changes the primary goes on for a moment under the old one. Standbys fall behind,
+// and then it is lost.
+void Simulation::LoseDuringQuorumChange() {
+  const controller::Durable& durable = state_.durable;
+  if (durable.stage != controller::Stage::kRunning || durable.older.empty() || !Chance(100)) {
+    return;
+  }
+  for (const std::string& node : durable.spec.nodes) {
+    if (node != durable.primary) {
+      CutMembers(durable.primary, node, Duration{6'000});
+    }
+  }
+  isolate_at_[durable.primary] = now_ + Duration{200 + Random(1'500)};
 }
 
 void Simulation::FaultOfVm(Vm& vm) {
@@ -130,9 +157,46 @@ void Simulation::Operate(Vm& vm) {
 }
 
 void Simulation::AskForSwitchover(Vm& vm) {
-  Feed(controller::SwitchoverRequested{Random(2) == 0 ? "" : vm.name});
-  if (Random(3) == 0) {
-    crash_at_[state_.durable.primary] = now_ + Duration{Random(1'500)};
+  const uint32_t what = Random(4);
+  if (what == 0) {
+    DoomedSwitchover(vm);
+    return;
+  }
+  const std::string primary = state_.durable.primary;
+  const bool lags = what == 1 && vm.name != primary;
+  if (lags) {
+    CutMembers(primary, vm.name, Duration{2'000});
+  }
+  Feed(controller::SwitchoverRequested{lags || Random(2) == 0 ? vm.name : ""});
+  if (lags || Random(3) == 0) {
+    crash_at_[primary] = now_ + Duration{Random(1'500)};
+  }
+}
+
+// A third member hears neither the old nor the new primary, and then the new one is lost: who is
+// left must not be taken for somebody who has everything.
+void Simulation::DoomedSwitchover(Vm& vm) {
+  for (const std::string& node : state_.durable.spec.nodes) {
+    if (node != vm.name && node != state_.durable.primary) {
+      left_behind_ = node;
+      doomed_ = vm.name;
+      CutMembers(state_.durable.primary, node, Duration{4'000});
+    }
+  }
+  Feed(controller::SwitchoverRequested{vm.name});
+}
+
+void Simulation::DoomTheNewPrimary() {
+  if (doomed_.empty() || state_.durable.primary != doomed_) {
+    return;
+  }
+  const bool writable = state_.durable.stage == controller::Stage::kRunning;
+  CutMembers(doomed_, left_behind_, Duration{20'000});
+  if (writable || Chance(2'000)) {
+    Say(absl::StrCat(doomed_, " loses power"));
+    Disconnect(vms_.at(doomed_), /*noticed=*/true);
+    vms_.at(doomed_).LosePower();
+    doomed_.clear();
   }
 }
 
@@ -181,6 +245,7 @@ void Simulation::HealAll() {
   cuts_.clear();
   isolate_at_.clear();
   crash_at_.clear();
+  doomed_.clear();
   controller_back_ = std::min(controller_back_, now_);
   for (auto& [name, vm] : vms_) {
     if (!vm.powered) {

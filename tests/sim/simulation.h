@@ -134,6 +134,11 @@ class Simulation {
   void Isolate(Vm& vm, Duration duration);
   void OutliveTheLease(Vm& vm);
   void AskForSwitchover(Vm& vm);
+  void DoomedSwitchover(Vm& vm);
+  void DoomTheNewPrimary();
+  void LoseDuringQuorumChange();
+  void CutMembers(const std::string& one, const std::string& other, Duration duration);
+  void Planned();
   void ApplySpec(Vm& vm);
   void Apply(const ClusterSpec& spec);
   void HealAll();
@@ -173,6 +178,7 @@ class Simulation {
   std::map<std::string, std::deque<Down>> down_;
   std::deque<Update> updates_;
   std::map<std::string, BootTime> isolate_at_, crash_at_;  // faults that were planned
+  std::string doomed_, left_behind_;  // who is lost once it is primary, and who must not follow it
   controller::NameRecords zone_;
   bool healed_ = false;  // nothing goes wrong any more
   bool archive_ = false;
