@@ -176,7 +176,8 @@ bool VotesSuffice(const Turn& turn) {
 
 // The old primary said where its WAL ends after a clean shutdown: who has received more than the
 // start of that last record has received all of it (walsenders send everything before they exit).
-// An LSN on an earlier timeline says nothing: that WAL may have diverged.
+// An LSN on another timeline says nothing: a candidate that was lost before it was confirmed may
+// have begun one of its own.
 bool CaughtUpWithCleanStop(const Turn& turn) {
   if (!InStage(turn, Stage::kFencing) || TargetIsStillAwaited(turn)) {
     return false;
@@ -186,7 +187,7 @@ bool CaughtUpWithCleanStop(const Turn& turn) {
   return chosen.has_value() && OldPrimaryIsFenced(turn.state(), turn.now, turn.timing) &&
          old.report.has_value() && old.report->epoch >= turn.durable().epoch &&
          old.report->clean_stop && old.report->write_lsn.valid() &&
-         chosen->ballot.timeline >= turn.durable().timeline &&
+         chosen->ballot.timeline == old.report->timeline &&
          chosen->ballot.lsn > old.report->write_lsn;
 }
 

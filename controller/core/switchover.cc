@@ -29,7 +29,7 @@ std::vector<Candidate> CaughtUpStandbys(const Turn& turn) {
   for (const auto& [node, member] : state.members) {
     if (node == state.durable.primary || !WhyNotEligible(state, node, turn.now).empty() ||
         member.report->epoch > state.durable.epoch || member.report->role != ServerRole::kStandby ||
-        member.report->timeline != state.durable.timeline ||
+        member.report->timeline != Primary(turn).report->timeline ||
         member.report->receive_lsn <= Primary(turn).report->write_lsn) {
       continue;
     }

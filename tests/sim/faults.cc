@@ -206,7 +206,8 @@ void Simulation::ApplySpec(Vm& vm) {
   const uint32_t what = Random(5);
   if (what == 0 && spec.nodes.size() > 3) {
     spec.synchronous.number = 3 - spec.synchronous.number;
-  } else if (what == 1 && spec.nodes.size() > 2) {
+  } else if (what == 1 && spec.nodes.size() > 2 &&
+             spec.nodes.size() > spec.synchronous.number + 1) {
     std::erase(spec.nodes, vm.name);
   } else if (what == 2 && std::count(spec.nodes.begin(), spec.nodes.end(), vm.name) == 0) {
     spec.nodes.push_back(vm.name);

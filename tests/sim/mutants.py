@@ -115,6 +115,8 @@ MUTANTS = [
     ("the-successor-may-lack-the-checkpoint", SWITCHOVER,
      "        member.report->receive_lsn <= Primary(turn).report->write_lsn) {",
      "        member.report->receive_lsn.value + 2'000 <= Primary(turn).report->write_lsn.value) {"),
+    ("a-clean-stop-is-compared-across-timelines", FAILOVER,
+     "         chosen->ballot.timeline == old.report->timeline &&\n", ""),
     ("old-quorums-are-forgotten-with-votes", PROMOTION,
      "  turn.EnterStage(Stage::kPromoting);\n", "  turn.durable().older.clear();\n  turn.EnterStage(Stage::kPromoting);\n"),
     # What an agent does

@@ -109,6 +109,36 @@ TEST(Asynchronous, CandidateThatIsLostTooIsReplacedWithinTheSameBound) {
       << drive.PhaseReason();
 }
 
+// What was acknowledged while two standbys had to confirm it is no less promised because the spec
+// says `off` now; and who went on alone under `preferred` promised that nobody is promoted unasked.
+TEST(Asynchronous, SpecTakesBackNoPromiseMadeBefore) {
+  Durable durable;
+  durable.quorum = Quorum{1, {"db2", "db3"}};
+  EXPECT_FALSE(KeepPromises({"db2"}, durable));
+  EXPECT_TRUE(KeepPromises({"db2", "db3"}, durable));
+  durable.older = {durable.quorum};
+  durable.quorum = Quorum{0, {"db2", "db3"}};
+  EXPECT_FALSE(KeepPromises({"db2"}, durable)) << "commits of before may be on db3 only";
+  EXPECT_TRUE(KeepPromises({"db2", "db3"}, durable));
+  durable.older.clear();
+  EXPECT_TRUE(KeepPromises({"db2"}, durable)) << "asynchronous by choice";
+  durable.quorum = Quorum{};
+  EXPECT_FALSE(KeepPromises({"db2", "db3"}, durable)) << "the primary was alone";
+  durable.quorum = Quorum{0, {"db2"}};
+  durable.sole_copy = true;
+  EXPECT_FALSE(KeepPromises({"db2"}, durable));
+}
+
+TEST(Asynchronous, SwitchingItOnWhileStandbysVotePromotesNobodyWhoMayLackACommit) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db3");
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.Feed(SpecApplied{Asynchronous()});
+  drive.Pass(Duration{60'000});
+  EXPECT_EQ(drive.durable().primary, "db1");
+}
+
 // ---- A person accepts the loss ----
 
 TEST(AcceptDataLoss, PromotesTheBestOfThoseLeft) {

@@ -139,6 +139,25 @@ TEST(Switchover, AgentThatDialsAgainMeanwhileIsNotLost) {
   EXPECT_EQ(drive.durable().epoch, 2U);
 }
 
+// A candidate that was lost before it was confirmed has begun a timeline that nobody else has.
+TEST(Switchover, CleanStopOnAnotherTimelineIsNoMeasure) {
+  Drive drive = Drive::Healthy();
+  HoldBack(drive, "db2");
+  HoldBack(drive, "db3");
+  drive.Feed(SwitchoverRequested{""});
+  drive.Pass(Duration{200});
+  drive.node("db1").obeys = false;
+  drive.node("db1").report.timeline = 3;
+  drive.node("db1").report.write_lsn = Wal(2);
+  drive.node("db2").obeys = true;
+  drive.node("db3").obeys = true;
+  drive.node("db3").votes = false;
+  drive.Pass(Duration{2'500});
+  EXPECT_EQ(drive.durable().primary, "db1");
+  EXPECT_FALSE(drive.Fired("promote-caught-up"));
+  EXPECT_FALSE(drive.Fired("promote-successor"));
+}
+
 // db3 was away during the last failover: its WAL goes on where the history does not.
 TEST(Switchover, WalOfAnEarlierTimelineIsNotTakenForAllOfIt) {
   Drive drive = Drive::Healthy();
