@@ -89,6 +89,15 @@ std::optional<Ballot> BallotOf(const World& world) {
 
 namespace {
 
+// A connection that was cut looks alive until wal_sender_timeout is over. Who has flushed none of
+// the markers for so long does not stream, whatever the server says.
+bool IsHeardLately(const World& world, const std::string& standby) {
+  constexpr Duration kShortest{3'000};
+  const auto seen = world.witnesses.find(standby);
+  return seen == world.witnesses.end() ||
+         world.now - seen->second < std::max(DetectAfter(world), kShortest);
+}
+
 void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
   report->role = sql.in_recovery ? ServerRole::kStandby : ServerRole::kPrimary;
   report->timeline = sql.timeline;
@@ -100,6 +109,9 @@ void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
   report->replay_paused = sql.replay_paused;
   report->receiver_streaming = sql.receiver_streaming && !ReceiverIsSilent(world);
   report->attached = sql.attached;
+  for (Attached& standby : report->attached) {
+    standby.streaming = standby.streaming && IsHeardLately(world, standby.node);
+  }
   report->server_version = sql.server_version;
   report->pending_restart = sql.pending_restart;
   if (!world.desired.has_value()) {

@@ -306,16 +306,14 @@ void Daemon::Decide() {
   }
   const bool changed = step.kind != last_step_.kind || step.reason != last_step_.reason;
   last_step_ = step;
-  if (changed && !IsQuiet(step)) {
-    LogInfo(absl::StrCat("step ", NameOf(step.kind), ": ", step.reason),
-            {{"rule", step.rule}, {"epoch", absl::StrCat(memory_.epoch)}});
-  } else if (changed && step.blocked) {
+  if (changed && step.blocked) {
     LogWarning(step.reason, {{"rule", step.rule}});
   }
   if (IsFencing(step) && running_.has_value() && !IsFencing(*running_)) {
     instance_.CancelStep();  // its end leads back here
   }
   if (step.kind == StepKind::kKill && running_.has_value()) {
+    LogStep(step, changed);
     BeginFencing(step);
     return;
   }
@@ -324,6 +322,7 @@ void Daemon::Decide() {
   if (step.kind == StepKind::kWait || running_.has_value() || stale || InBackoff(step)) {
     return;
   }
+  LogStep(step, changed);
   if (step.kind == StepKind::kRemember) {
     if (const absl::Status status = Remember(step.memory); status.ok()) {
       Decide();
@@ -333,6 +332,14 @@ void Daemon::Decide() {
     return;
   }
   Begin(std::move(step));
+}
+
+// When it begins: what Next() says while another step runs may never be done.
+void Daemon::LogStep(const Step& step, bool changed) const {
+  if (!IsQuiet(step) && (changed || step.kind != StepKind::kKill)) {
+    LogInfo(absl::StrCat("step ", NameOf(step.kind), ": ", step.reason),
+            {{"rule", step.rule}, {"epoch", absl::StrCat(memory_.epoch)}});
+  }
 }
 
 // The guard is armed before the server may write, and as long as it may. Standbys need none.

@@ -53,6 +53,7 @@ class Daemon {
   void OrderArrived(Received received);
   void Decide();
   void Begin(Step step);
+  void LogStep(const Step& step, bool changed) const;
   void BeginFencing(const Step& step);
   absl::Status FeedGuard(const World& world, const Step& step);
   absl::Status Remember(const Memory& memory);

@@ -58,6 +58,14 @@ std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
   return missing;
 }
 
+std::string WhoHasTheNewest(const ClusterState& state) {
+  const Durable& durable = state.durable;
+  if (durable.sole_copy || durable.quorum.number == 0) {
+    return absl::StrCat(durable.primary, " alone may have the newest commits, and it does not run");
+  }
+  return "the votes do not cover all confirmed commits";
+}
+
 Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
   if (state.durable.planned) {
     return {"SwitchingOver", absl::StrCat("from ", state.durable.primary)};
@@ -74,7 +82,7 @@ Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
   }
   return {"NoPrimary",
           absl::StrCat("nobody can be promoted without a possible loss of commits: ",
-                       missing.empty() ? "the votes do not cover all confirmed commits" : missing,
+                       missing.empty() ? WhoHasTheNewest(state) : missing,
                        "; bring a member back, or accept the loss: pgmahout cluster failover ",
                        state.durable.spec.name, " --accept-data-loss")};
 }

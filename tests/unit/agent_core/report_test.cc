@@ -92,5 +92,46 @@ TEST(RunsAsPrimary, WithoutAnAnswerTheSignalFileTells) {
   EXPECT_TRUE(RunsAsPrimary(seen)) << "what it answers counts";
 }
 
+// A connection that was cut looks alive for seconds.
+TEST(Report, StandbyThatHasFlushedNoMarkerLatelyDoesNotStream) {
+  World world = RunningPrimary();
+  world.observation.sql->attached = {Attached{"db1", true, "quorum", Lsn{1}, Lsn{1}},
+                                     Attached{"db3", true, "quorum", Lsn{1}, Lsn{1}}};
+  world.witnesses["db3"] = world.now - Duration{3'000};
+  const Report report = ReportOf(world, "", "");
+  EXPECT_TRUE(report.attached[0].streaming) << "it has just come, no marker is known of it";
+  EXPECT_FALSE(report.attached[1].streaming);
+  world.witnesses["db3"] = world.now - Duration{2'999};
+  EXPECT_TRUE(ReportOf(world, "", "").attached[1].streaming);
+}
+
+TEST(Report, DiskThatHangsOrFailsMakesAPrimaryIll) {
+  World world = RunningPrimary();
+  world.observation.disk.waits_since = world.now - Duration{2'999};
+  EXPECT_EQ(ReportOf(world, "", "").server, ServerState::kRunning);
+  world.observation.disk.waits_since = world.now - Duration{3'000};
+  EXPECT_EQ(ReportOf(world, "", "").server, ServerState::kHung);
+  EXPECT_NE(ReportOf(world, "", "").illness, "");
+  world.observation.disk = DiskHealth{std::nullopt, "cannot write: Read-only file system", false};
+  EXPECT_EQ(ReportOf(world, "", "").illness, "cannot write: Read-only file system");
+  world.observation.disk.full = true;
+  EXPECT_EQ(ReportOf(world, "", "").server, ServerState::kRunning) << "a full disk is no failover";
+  EXPECT_EQ(ReportOf(world, "", "").step_error, "cannot write: Read-only file system");
+}
+
+TEST(Report, LookThatDoesNotEndIsAnAnswerToo) {
+  World world = RunningPrimary();
+  world.observation.taken_at = world.now - Duration{3'000};
+  EXPECT_EQ(ReportOf(world, "", "").server, ServerState::kHung);
+}
+
+TEST(Report, SilentReceiverIsNoEvidenceOfALivingPrimary) {
+  World world = RunningStandby();
+  world.observation.receiver_heard_at = world.now - Duration{2'249};
+  EXPECT_TRUE(ReportOf(world, "", "").receiver_streaming);
+  world.observation.receiver_heard_at = world.now - Duration{2'250};
+  EXPECT_FALSE(ReportOf(world, "", "").receiver_streaming);
+}
+
 }  // namespace
 }  // namespace pgmahout::agent
