@@ -63,9 +63,12 @@ def pids_in(namespace):
 
 
 class Machines:
-    def __init__(self, names):
+    """`observers` are machines too, but isolate() leaves them connected: they see what really happens."""
+
+    def __init__(self, names, observers=()):
         sweep()
-        self.names = list(names)
+        self.names = [*names, *observers]
+        self.observers = set(observers)
         self.subnet = f"10.{random.randint(64, 127)}.{random.randint(1, 250)}"
         self.router = self.namespace("router")
         self.outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -116,9 +119,9 @@ class Machines:
                 self.cuts.add((source, target))
 
     def isolate(self, name, besides=()):
-        """Cuts `name` from all machines but `besides`."""
+        """Cuts `name` from all machines but `besides` and the observers."""
         for other in self.names:
-            if other != name and other not in besides:
+            if other != name and other not in self.observers.union(besides):
                 self.cut(name, other)
 
     def heal(self):

@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from bind import Bind  # noqa: E402
 from fleet import Fleet, wait_for  # noqa: E402
 from machines import Machines, pids_in  # noqa: E402
-from recorder import Recorder  # noqa: E402
+from recorder import OBSERVER, Recorder  # noqa: E402
 
 
 def cwd_of(pid):
@@ -33,7 +33,8 @@ class MachineAddresses:
 
 class VmFleet(Fleet):
     def __init__(self, major="15", nodes=("db1", "db2", "db3")):
-        self.machines = Machines([*nodes, "controller", "client"])
+        Fleet.sweep_abandoned()
+        self.machines = Machines([*nodes, "controller", "client"], observers=[OBSERVER])
         try:
             super().__init__(major=major, nodes=nodes)
         except Exception:
@@ -108,10 +109,10 @@ class VmFleet(Fleet):
         return self.wait_for_primary(not_node=old, timeout=timeout)
 
     def wait_until_streaming(self, node, timeout=90):
-        """Waits until `node` streams as a standby again."""
+        """Waits until `node` streams as a standby (again), as its own server says: the controller may still
+        show what was so before the fault."""
         def streaming():
-            member = next(m for m in self.cluster_json()["members"] if m["node"] == node)
-            return member["state"] == "streaming"
+            return self.psql(node, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") == "1"
         return wait_for(streaming, timeout, f"{node} to stream again")
 
     def close(self):
