@@ -115,10 +115,7 @@ def postgres_frozen(fleet):
         watch.fails_over()
     finally:
         for pid in pids:
-            try:
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+            fleet.signal_one(pid, signal.SIGCONT)
     watch.rejoins()
     return watch.result()
 
