@@ -6,37 +6,52 @@ import os
 import signal
 import time
 
+from vm_fleet import wait_for
+
 
 @dataclasses.dataclass
 class Measurement:
     outage_ms: float
     rejoin_ms: float = 0.0       # from the fault's end until the old primary streams again
+    dns_ms: float = 0.0          # from the fault's beginning until the name leads to the new primary
     two_writers_ms: float = 0.0
     failed_writes: int = 0
 
 
 class Watch:
-    """Measures from now on."""
+    """Measures from now on. It asks nobody while writes stand still: a command more takes its time from those
+    that fail over, on a machine with few cores."""
 
     def __init__(self, fleet):
         self.fleet, self.recorder = fleet, fleet.recorder
         self.old = fleet.wait_for_primary()
+        self.timeline = self.recorder.timeline()
+        self.rejoined = self.dns = 0.0
         self.since = time.monotonic()
+        self.until = None
 
-    def fails_over(self):
-        """Waits for another primary and for writes; the outage ends there."""
-        self.fleet.wait_for_new_primary(self.old)
+    def fails_over(self, timeout=60):
+        """Waits for writes on a new primary; the outage ends there. Returns the new primary."""
+        self.recorder.writes_resume(self.since, newer_than=self.timeline, timeout=timeout)
+        self.until = time.monotonic()
+        new = self.fleet.wait_for_new_primary(self.old)
+        self.dns = wait_for(lambda: self.recorder.dns_ms(new, self.since), 10, f"the name to lead to {new}")
+        return new
+
+    def goes_on(self):
+        """Waits until the cluster is whole and writes; nobody was to fail over."""
+        self.fleet.wait_until_whole(timeout=90)
         self.recorder.writes_resume(time.monotonic())
         self.until = time.monotonic()
 
-    def rejoins(self):
+    def rejoins(self, node=None):
         begin = time.monotonic()
-        self.fleet.wait_until_streaming(self.old)
+        self.fleet.wait_until_streaming(node or self.old)
         self.rejoined = (time.monotonic() - begin) * 1000
         self.fleet.wait_until_whole(timeout=90)
 
     def result(self):
-        return Measurement(self.recorder.outage_ms(self.since, self.until), getattr(self, "rejoined", 0.0),
+        return Measurement(self.recorder.outage_ms(self.since, self.until), self.rejoined, self.dns,
                            self.recorder.two_writers_ms(self.since), len(self.recorder.failed_writes(self.since)))
 
 
@@ -100,10 +115,7 @@ def postgres_frozen(fleet):
         watch.fails_over()
     finally:
         for pid in pids:
-            try:
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+            fleet.signal_one(pid, signal.SIGCONT)
     watch.rejoins()
     return watch.result()
 
@@ -114,9 +126,7 @@ def controller_down(fleet, seconds=60):
     fleet.controller.kill()
     time.sleep(seconds)  # the fault lasts that long
     fleet.controller.start()
-    fleet.wait_until_whole(timeout=90)
-    fleet.recorder.writes_resume(time.monotonic())
-    watch.until = time.monotonic()
+    watch.goes_on()
     return watch.result()
 
 
@@ -126,12 +136,8 @@ def standby_restart(fleet):
     standby = next(n for n in fleet.nodes if n != watch.old)
     fleet.kill_machine(standby)
     fleet.boot_machine(standby)
-    begin = time.monotonic()
-    fleet.wait_until_streaming(standby)
-    watch.rejoined = (time.monotonic() - begin) * 1000
-    fleet.wait_until_whole(timeout=90)
-    fleet.recorder.writes_resume(time.monotonic())
-    watch.until = time.monotonic()
+    watch.rejoins(standby)
+    watch.goes_on()
     return watch.result()
 
 

@@ -8,71 +8,17 @@ PGM_QUORUM_ROUNDS (10): changes of the quorum under kills."""
 import os
 import random
 import signal
-import statistics
 import sys
 import time
-import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+from case import FaultCase, main  # noqa: E402
 from faults import FAULTS, Watch  # noqa: E402
-from machines import available  # noqa: E402
-from vm_fleet import VmFleet, wait_for  # noqa: E402
+from vm_fleet import wait_for  # noqa: E402
 
-RUNS = int(os.environ.get("PGM_FAULT_RUNS", "2"))
 SOAK_MINUTES = float(os.environ.get("PGM_SOAK_MINUTES", "2"))
 ROUNDS = int(os.environ.get("PGM_QUORUM_ROUNDS", "10"))
-TOLERANCE = 1.5
-SKIPPED = 77
-
-
-class FaultCase(unittest.TestCase):
-    """One cluster per class; each test finds it whole and leaves it whole."""
-
-    changes = ()
-    fleet = None
-
-    @classmethod
-    def setUpClass(cls):
-        cls.fleet = VmFleet()
-        cls.addClassCleanup(cls.fleet.close)
-        try:
-            cls.fleet.create(*cls.changes)
-        except Exception:
-            cls.fleet.print_logs()
-            raise
-
-    def setUp(self):
-        self.fleet.wait_until_whole(timeout=90)
-        self.begin = time.monotonic()
-
-    def tearDown(self):
-        self.fleet.machines.heal()
-        for node in self.fleet.nodes:
-            self.fleet.thaw_machine(node)
-
-    def run(self, result=None):
-        before = len(result.errors) + len(result.failures)
-        super().run(result)
-        if self.fleet and len(result.errors) + len(result.failures) > before:
-            self.fleet.print_logs()
-        return result
-
-    def nothing_is_lost(self):
-        """Neither rows, nor the rule that one server at a time acknowledges."""
-        self.assertEqual(self.fleet.recorder.lost_rows(), [])
-        self.assertEqual(self.fleet.recorder.two_writers_ms(self.begin), 0)
-
-    def standbys(self, primary=None):
-        primary = primary or self.fleet.wait_for_primary()
-        return [n for n in self.fleet.nodes if n != primary]
-
-    def measure(self, name, bar_ms, **options):
-        outages = [FAULTS[name](self.fleet, **options).outage_ms for _ in range(RUNS)]
-        median = statistics.median(outages)
-        print(f"figure: {name}: median {median:.0f} ms, max {max(outages):.0f} ms, {RUNS} runs", flush=True)
-        self.nothing_is_lost()
-        self.assertLessEqual(median, bar_ms * TOLERANCE)
 
 
 class Outages(FaultCase):
@@ -262,8 +208,4 @@ class Soak(FaultCase):
 
 
 if __name__ == "__main__":
-    WHY_NOT = available()
-    if WHY_NOT:
-        print(f"skipped: {WHY_NOT}")
-        sys.exit(SKIPPED)
-    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[1:]])
+    main()

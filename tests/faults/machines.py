@@ -14,9 +14,11 @@ import random
 import re
 import signal
 import subprocess
+import sys
 
 CLONE_NEWNET = 0x40000000
 PREFIX = "pgm"
+WEATHER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "weather.py")
 
 
 def ip(*arguments, netns=None, check=True):
@@ -63,13 +65,17 @@ def pids_in(namespace):
 
 
 class Machines:
-    def __init__(self, names):
+    """`observers` are machines too, but isolate() leaves them connected: they see what really happens."""
+
+    def __init__(self, names, observers=()):
         sweep()
-        self.names = list(names)
+        self.names = [*names, *observers]
+        self.observers = set(observers)
         self.subnet = f"10.{random.randint(64, 127)}.{random.randint(1, 250)}"
         self.router = self.namespace("router")
         self.outside = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        self.cuts = set()
+        self.cuts = []  # (from, to), once for each cut
+        self.weather = {}  # what runs weather.py
         self._make_router()
         for number, name in enumerate(self.names):
             self._make(name, number)
@@ -83,7 +89,11 @@ class Machines:
 
     def prefix(self, name):
         """Command prefix that runs a program on that machine."""
-        return ["nsenter", f"--net=/run/netns/{self.namespace(name)}"]
+        return self._prefix_of(self.namespace(name))
+
+    @staticmethod
+    def _prefix_of(namespace):
+        return ["nsenter", f"--net=/run/netns/{namespace}"]
 
     def _make_router(self):
         ip("netns", "add", self.router)
@@ -109,33 +119,50 @@ class Machines:
     # Cuts
 
     def cut(self, one, other, both=True):
-        """Nothing from `one` reaches `other` any more; with `both` nothing back either."""
-        for source, target in [(one, other)] + ([(other, one)] if both else []):
-            if (source, target) not in self.cuts:
-                self._rule("add", source, target)
-                self.cuts.add((source, target))
+        """Nothing from `one` reaches `other` any more; with `both` nothing back either. Returns what heal() takes to
+        undo just this; a link that is cut twice stays cut until it has been healed twice."""
+        links = [(one, other)] + ([(other, one)] if both else [])
+        for link in links:
+            if link not in self.cuts:
+                self._rule("add", *link)
+            self.cuts.append(link)
+        return links
 
     def isolate(self, name, besides=()):
-        """Cuts `name` from all machines but `besides`."""
-        for other in self.names:
-            if other != name and other not in besides:
-                self.cut(name, other)
+        """Cuts `name` from all machines but `besides` and the observers; returns as cut()."""
+        spared = self.observers.union(besides, [name])
+        return [link for other in self.names if other not in spared for link in self.cut(name, other)]
 
-    def heal(self):
-        for source, target in list(self.cuts):
-            self._rule("del", source, target)
-            self.cuts.discard((source, target))
+    def heal(self, links=None):
+        """Undoes the cuts of `links`, or all there are."""
+        for link in list(self.cuts if links is None else links):
+            if link in self.cuts:
+                self.cuts.remove(link)
+                if link not in self.cuts:
+                    self._rule("del", *link)
 
     def _rule(self, verb, source, target):
         ip("rule", verb, "from", self.address(source), "to", self.address(target), "blackhole",
            netns=self.router)
 
-    def shape(self, name, *netem):
-        """tc netem for what `name` sends: shape("db1", "delay", "200ms", "100ms"); nothing ends it."""
-        argv = [*self.prefix(name), "tc", "qdisc"]
-        subprocess.run([*argv, "del", "dev", "eth0", "root"], capture_output=True, check=False)
-        if netem:
-            subprocess.run([*argv, "add", "dev", "eth0", "root", "netem", *netem], check=True)
+    def shape(self, name, loss=0.0, delay=0.0, jitter=0.0, rate=0):
+        """What `name` sends is lost (0..1), delayed (seconds) and paced (bytes/s, 0: not) from now on; without
+        arguments no more."""
+        number = self.names.index(name)
+        link, device, table = f"m{number}", f"w{number}", str(100 + number)
+        bad = self.weather.pop(name, None)
+        if bad:
+            ip("rule", "del", "iif", link, "lookup", table, netns=self.router)
+            bad.communicate()  # its input closes; the device goes with it
+        if loss or delay or jitter or rate:
+            argv = [sys.executable, "-B", WEATHER, device, *(str(v) for v in (loss, delay, jitter, rate))]
+            self.weather[name] = subprocess.Popen([*self._prefix_of(self.router), *argv], stdin=subprocess.PIPE,
+                                                  stdout=subprocess.PIPE, text=True)
+            if self.weather[name].stdout.readline() != "ready\n":
+                raise RuntimeError(f"no bad link for {name}: {' '.join(argv)} has failed")
+            ip("link", "set", device, "up", netns=self.router)
+            ip("route", "add", "default", "dev", device, "table", table, netns=self.router)
+            ip("rule", "add", "iif", link, "lookup", table, netns=self.router)
 
     # Processes
 
@@ -148,6 +175,8 @@ class Machines:
                 pass
 
     def close(self):
+        for name in list(self.weather):
+            self.shape(name)
         enter(f"/proc/self/fd/{self.outside}")
         os.close(self.outside)
         for name in [*self.names, "router"]:

@@ -3,6 +3,7 @@
 can happen to such a machine."""
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -11,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from bind import Bind  # noqa: E402
 from fleet import Fleet, wait_for  # noqa: E402
 from machines import Machines, pids_in  # noqa: E402
-from recorder import Recorder  # noqa: E402
+from recorder import OBSERVER, Recorder  # noqa: E402
 
 
 def cwd_of(pid):
@@ -33,7 +34,8 @@ class MachineAddresses:
 
 class VmFleet(Fleet):
     def __init__(self, major="15", nodes=("db1", "db2", "db3")):
-        self.machines = Machines([*nodes, "controller", "client"])
+        Fleet.sweep_abandoned()
+        self.machines = Machines([*nodes, "controller", "client"], observers=[OBSERVER])
         try:
             super().__init__(major=major, nodes=nodes)
         except Exception:
@@ -93,31 +95,77 @@ class VmFleet(Fleet):
         self.agents[node].child.wait()
         self.agents[node].start()
 
-    def freeze_machine(self, node):
-        self.machines.signal_all(node, signal.SIGSTOP)
+    def boot_all(self):
+        """What is down is started again, as after a power failure."""
+        for process in [self.controller, *self.agents.values()]:
+            if process and not process.is_alive():
+                process.start()
 
-    def thaw_machine(self, node):
-        self.machines.signal_all(node, signal.SIGCONT)
+    def freeze_machine(self, name):
+        """A hypervisor stops the VM for a while: a node, "controller" (with BIND) or "client"."""
+        self.machines.signal_all(name, signal.SIGSTOP)
+
+    def thaw_machine(self, name):
+        self.machines.signal_all(name, signal.SIGCONT)
 
     def server_pids(self, node):
         """The postmaster of `node` and all its children."""
         data = self.agents[node].data_directory()
         return [pid for pid in pids_in(self.machines.namespace(node)) if cwd_of(pid) == data]
 
+    def guard_pids(self, node):
+        """The guards that run on `node`."""
+        found = []
+        for pid in pids_in(self.machines.namespace(node)):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if b"pgmahout-guard" in f.read().split(b"\0")[0]:
+                        found.append(pid)
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        return found
+
+    @staticmethod
+    def signal_one(pid, number):
+        """As os.kill(); a process that has ended meanwhile is no error."""
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    def ask_for_switchover(self):
+        """As a person would who does not wait for the end; it may be refused."""
+        subprocess.run(self.cli_argv("cluster", "switchover", self.cluster, "--no-wait"), capture_output=True,
+                       timeout=30, check=False, stdin=subprocess.DEVNULL, env=self.environment())
+
     def wait_for_new_primary(self, old, timeout=60):
         return self.wait_for_primary(not_node=old, timeout=timeout)
 
     def wait_until_streaming(self, node, timeout=90):
-        """Waits until `node` streams as a standby again."""
+        """Waits until `node` streams as a standby (again), as its own server says: the controller may still
+        show what was so before the fault."""
         def streaming():
-            member = next(m for m in self.cluster_json()["members"] if m["node"] == node)
-            return member["state"] == "streaming"
+            return self.psql(node, "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'") == "1"
         return wait_for(streaming, timeout, f"{node} to stream again")
+
+    def wait_until_level(self, timeout=60):
+        """Waits until every standby has confirmed what the primary has written by now. A connection that was cut
+        counts as streaming while TCP still waits before it sends again."""
+        primary = self.wait_for_primary()
+        lsn = self.psql(primary, "SELECT pg_current_wal_flush_lsn()")
+        query = f"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '{lsn}'"
+        return wait_for(lambda: int(self.psql(primary, query)) >= len(self.nodes) - 1, timeout,
+                        f"every standby to confirm {lsn}")
+
+    def calm(self):
+        """Ends every fault that goes on: cuts, bad links, freezes. Killed machines stay down."""
+        self.machines.heal()
+        for name in self.machines.names:
+            self.machines.shape(name)
+            self.thaw_machine(name)
 
     def close(self):
         if self.recorder:
             self.recorder.stop()
-        self.machines.heal()
-        for node in self.nodes:
-            self.thaw_machine(node)
+        self.calm()
         super().close()

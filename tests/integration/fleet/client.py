@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """RecordingClient: a client that writes all the time and knows what was acknowledged, and when."""
+import bisect
 import dataclasses
 import json
 import os
@@ -43,6 +44,10 @@ class Report:
     def ids(self):
         return {number for _, number in self.acknowledged}
 
+    def rows_after(self, since):
+        """How many rows were acknowledged after `since`."""
+        return len(self.acknowledged) - bisect.bisect_right(self.acknowledged, since, key=lambda row: row[0])
+
     def gaps(self, since=0.0):
         """Gaps between acknowledged rows that end after `since`, the one still open at the end too."""
         times = [t for t, _ in self.acknowledged]
@@ -67,28 +72,39 @@ class Report:
                 f"{len(self.errors) - failed} failed attempts to connect, longest gap {self.longest_gap(since).seconds * 1000:.0f} ms")
 
 
-def read_journal(path):
-    report = Report(end=time.monotonic())
-    try:
-        with open(path, encoding="utf-8") as f:
-            lines = f.readlines()
-    except FileNotFoundError:
-        return report
-    for line in lines:
-        if not line.endswith("\n"):
-            break  # being written right now
-        kind, *fields = json.loads(line)
+class Journal:
+    """The file that writer.py appends to, read piece by piece: it grows by a hundred lines a second."""
+
+    def __init__(self, path):
+        self.path = path
+        self.offset = 0
+        self.seen = Report()
+
+    def report(self):
+        """What has been written up to now. The lists of an earlier report do not change."""
+        try:
+            with open(self.path, "rb") as f:
+                f.seek(self.offset)
+                whole, newline, _ = f.read().rpartition(b"\n")  # the last line may be being written right now
+        except FileNotFoundError:
+            whole = newline = b""
+        self.offset += len(whole) + len(newline)
+        for line in whole.splitlines():
+            self._add(*json.loads(line))
+        return Report(*(list(getattr(self.seen, name)) for name in
+                        ("acknowledged", "values", "errors", "connections", "warnings")), end=time.monotonic())
+
+    def _add(self, kind, *fields):
         if kind == "A":
             _, done, number, warning, value = fields
-            report.acknowledged.append((done, number))
-            report.values.append(value)
+            self.seen.acknowledged.append((done, number))
+            self.seen.values.append(value)
             if warning:
-                report.warnings.append((done, number, warning))
+                self.seen.warnings.append((done, number, warning))
         elif kind == "E":
-            report.errors.append((fields[1], fields[2], fields[3]))
+            self.seen.errors.append((fields[1], fields[2], fields[3]))
         else:
-            report.connections.append(tuple(fields))
-    return report
+            self.seen.connections.append(tuple(fields))
 
 
 class RecordingClient(Process):
@@ -98,18 +114,19 @@ class RecordingClient(Process):
     makes it resolve names in the fleet's zone; then `check_hosts` tells where lost_rows() looks, as the
     caller itself cannot resolve the name. A statement without an answer for `deadline` seconds
     counts as an error. The table must exist: `table`(id bigint primary key). `race`: all hosts are tried at
-    once. `returning` is an SQL expression whose values are in the report.
+    once. `returning` is an SQL expression whose values are in the report. `machine` is where it runs, as
+    Fleet.prefix_of() knows it.
     """
 
     count = 0
 
     def __init__(self, fleet, hosts, port, *, dbname, user, password=None, table="pgm_rows",
                  interval=0.01, retry=0.02, deadline=3.0, prefix=(), check_hosts=None, race=False, returning=None, first_id=1,
-                 **options):
+                 machine="client", **options):
         RecordingClient.count += 1
         name = f"client{RecordingClient.count}"
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
-        super().__init__(fleet, name, [*prefix, sys.executable, "-B", program], machine="client")
+        super().__init__(fleet, name, [*prefix, sys.executable, "-B", program], machine=machine)
         hosts = [hosts] if isinstance(hosts, str) else list(hosts)
         self.check_hosts = list(check_hosts or hosts)
         self.connect_options = {**CONNECT_DEFAULTS, "host": ",".join(hosts), "dbname": dbname, "user": user,
@@ -118,6 +135,7 @@ class RecordingClient(Process):
             self.connect_options["password"] = password
         self.table = table
         self.journal = os.path.join(fleet.logs, name + ".journal")
+        self.journal_reader = Journal(self.journal)
         self.config = {"connect": self.connect_options, "journal": self.journal, "interval": interval,
                        "retry": retry, "deadline": deadline, "first_id": first_id, "race": race,
                        "insert": f"INSERT INTO {table} (id) VALUES (%s)" +
@@ -136,7 +154,7 @@ class RecordingClient(Process):
 
     def report(self):
         """What was seen up to now, or up to stop()."""
-        return self.final or read_journal(self.journal)
+        return self.final or self.journal_reader.report()
 
     def wait_for_rows(self, number=1, timeout=30, since=None):
         """Waits until `number` rows were acknowledged after `since` (default: now)."""
@@ -145,7 +163,7 @@ class RecordingClient(Process):
         def written():
             self.check_alive()
             report = self.report()
-            if sum(1 for t, _ in report.acknowledged if t > since) >= number:
+            if report.rows_after(since) >= number:
                 return True
             if report.errors:
                 raise RuntimeError(report.errors[-1][2])
@@ -164,7 +182,7 @@ class RecordingClient(Process):
                 self.kill()
             if self.child.returncode not in (0, -signal.SIGTERM, -signal.SIGKILL):
                 raise Fatal(f"{self.name} failed:\n{self.log_tail()}")
-            self.final = read_journal(self.journal)
+            self.final = self.journal_reader.report()
             self.final.end = end
         return self.final
 

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Daemons and whole machines that die, freeze or come back at a bad moment.
+
+PGM_CONTROLLER_KILLS (3): failovers during which the controller is killed."""
+import os
+import random
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from case import FaultCase, main  # noqa: E402
+from faults import Watch  # noqa: E402
+from vm_fleet import wait_for  # noqa: E402
+
+CONTROLLER_KILLS = int(os.environ.get("PGM_CONTROLLER_KILLS", "3"))
+LEASE_SECONDS = 10  # examples/orders.yaml
+
+
+class Agents(FaultCase):
+
+    def fenced_by_the_guard(self, watch):
+        """The server of the old primary ends within a lease, and another takes over."""
+        wait_for(lambda: not self.fleet.server_pids(watch.old), LEASE_SECONDS + 2, "the guard to end the server")
+        fenced = time.monotonic() - watch.since
+        watch.fails_over()
+        print(f"figure: {self._testMethodName}: fenced after {fenced * 1000:.0f} ms, outage "
+              f"{watch.result().outage_ms:.0f} ms", flush=True)
+
+    def test_dead_agent_beside_a_living_primary_is_fenced_and_replaced(self):
+        watch = Watch(self.fleet)
+        self.fleet.agents[watch.old].kill()
+        self.fenced_by_the_guard(watch)
+        self.fleet.boot_machine(watch.old)
+        watch.rejoins()
+        self.nothing_is_lost()
+
+    def test_frozen_agent_beside_a_living_primary_is_fenced_and_replaced(self):
+        watch = Watch(self.fleet)
+        self.fleet.agents[watch.old].pause()
+        self.fenced_by_the_guard(watch)
+        self.fleet.agents[watch.old].resume()
+        watch.rejoins()
+        self.nothing_is_lost()
+
+    def test_agent_frozen_for_less_than_a_lease_changes_nothing(self):
+        primary = self.fleet.wait_for_primary()
+        since = time.monotonic()
+        self.fleet.agents[primary].pause()
+        time.sleep(5)
+        self.fleet.agents[primary].resume()
+        self.fleet.wait_until_whole(timeout=30)
+        self.no_failover(since)
+        self.nothing_is_lost()
+
+    def test_guard_killed_changes_no_write(self):
+        primary = self.fleet.wait_for_primary()
+        since = time.monotonic()
+        guards = self.fleet.guard_pids(primary)
+        self.assertTrue(guards)
+        for pid in guards:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: set(self.fleet.guard_pids(primary)) - set(guards), 15, "another guard")
+        self.fleet.wait_until_whole(timeout=30)
+        self.no_failover(since)
+        self.nothing_is_lost()
+
+
+class Frozen(FaultCase):
+
+    def test_controller_that_wakes_up_suspects_nobody(self):
+        since = time.monotonic()
+        self.fleet.freeze_machine("controller")
+        time.sleep(6)  # all agents have been silent for twice the detection, by its clock
+        self.fleet.thaw_machine("controller")
+        self.fleet.wait_until_whole(timeout=60)
+        time.sleep(3)
+        self.no_failover(since)
+        self.nothing_is_lost()
+
+    def test_controller_frozen_beyond_the_lease_suspects_nobody(self):
+        since = time.monotonic()
+        self.fleet.freeze_machine("controller")
+        time.sleep(LEASE_SECONDS + 8)
+        self.fleet.thaw_machine("controller")
+        self.fleet.wait_until_whole(timeout=60)
+        time.sleep(3)
+        self.no_failover(since)
+        self.nothing_is_lost()
+
+    def test_everything_frozen_for_a_while_is_no_failover(self):
+        everybody = [*self.fleet.nodes, "controller"]
+        for name in everybody:
+            self.fleet.freeze_machine(name)
+        time.sleep(6)  # a host that moves its VMs; no lease has run out
+        for name in everybody:
+            self.fleet.thaw_machine(name)
+        self.fleet.wait_until_whole(timeout=60)
+        self.fleet.recorder.writes_resume(time.monotonic())
+        self.assertEqual(self.fleet.cluster_json()["epoch"], self.epoch)
+        self.nothing_is_lost()
+
+    def test_standbys_frozen_for_a_while_cost_no_row(self):
+        for standby in self.standbys():
+            self.fleet.freeze_machine(standby)
+        time.sleep(8)
+        self.fleet.calm()
+        self.fleet.wait_until_whole(timeout=90)
+        self.fleet.recorder.writes_resume(time.monotonic())
+        self.assertEqual(self.fleet.cluster_json()["epoch"], self.epoch)
+        self.nothing_is_lost()
+
+
+class Restarts(FaultCase):
+
+    def test_power_cycle_of_everything(self):
+        for node in self.fleet.nodes:
+            self.fleet.kill_machine(node)
+        self.fleet.controller.kill()
+        begin = time.monotonic()
+        self.fleet.boot_all()
+        self.fleet.recorder.writes_resume(begin, timeout=60)
+        wrote = time.monotonic() - begin
+        self.fleet.wait_until_whole(timeout=90)
+        print(f"figure: power cycle: writes after {wrote:.1f} s, whole after {time.monotonic() - begin:.1f} s", flush=True)
+        self.nothing_is_lost()
+
+    def test_one_primary_after_the_other(self):
+        for _ in range(3):
+            watch = Watch(self.fleet)
+            self.fleet.kill_machine(watch.old)
+            watch.fails_over()
+            self.fleet.boot_machine(watch.old)
+            watch.rejoins()
+        self.nothing_is_lost()
+
+    def test_next_primary_dies_before_the_first_is_back(self):
+        first = Watch(self.fleet)
+        self.fleet.kill_machine(first.old)
+        first.fails_over()
+        second = Watch(self.fleet)
+        self.fleet.kill_machine(second.old)
+        self.fleet.boot_machine(first.old)
+        self.fleet.boot_machine(second.old)
+        self.fleet.wait_until_whole(timeout=120)
+        self.fleet.recorder.writes_resume(time.monotonic())
+        self.nothing_is_lost()
+
+    def test_controller_killed_during_failovers(self):
+        chance = random.Random(5)
+        for _ in range(CONTROLLER_KILLS):
+            watch = Watch(self.fleet)
+            os.kill(self.fleet.agents[watch.old].postmaster_pid(), signal.SIGKILL)
+            time.sleep(chance.uniform(0, 0.6))  # anywhere between the suspicion and the promotion
+            self.fleet.controller.kill()
+            self.fleet.controller.start()
+            self.fleet.wait_until_whole(timeout=90)
+            self.fleet.recorder.writes_resume(time.monotonic())
+        self.nothing_is_lost()
+
+
+if __name__ == "__main__":
+    main()
