@@ -48,9 +48,13 @@ void Simulation::CutMembers(const std::string& one, const std::string& other, Du
 // and then it is lost.
 void Simulation::LoseDuringQuorumChange() {
   const controller::Durable& durable = state_.durable;
-  if (durable.stage != controller::Stage::kRunning || durable.older.empty() || !Chance(100)) {
-    return;
+  if (durable.stage == controller::Stage::kRunning && !durable.older.empty() && Chance(100)) {
+    LoseThePrimarySoon();
   }
+}
+
+void Simulation::LoseThePrimarySoon() {
+  const controller::Durable& durable = state_.durable;
   for (const std::string& node : durable.spec.nodes) {
     if (node != durable.primary) {
       CutMembers(durable.primary, node, Duration{6'000});
@@ -219,6 +223,9 @@ void Simulation::ApplySpec(Vm& vm) {
     }
     spec = state_.durable.spec;
     spec.synchronous.durability = durability;
+    if (Random(2) == 0) {
+      LoseThePrimarySoon();
+    }
   } else if (durability != DataDurability::kOff) {
     spec.synchronous.durability =
         Random(2) == 0 ? DataDurability::kRequired : DataDurability::kPreferred;

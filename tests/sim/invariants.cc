@@ -34,8 +34,8 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
   }
   promotions_ += promoted ? 1 : 0;
   era_[vm.name] = epoch;
-  // With onCrash: restart one that nobody hears may start again beside its successor, as long as its
-  // lease lasts. It can acknowledge nothing that is not confirmed; that is checked there.
+  // With onCrash: restart one that nobody hears may start again beside its successor, as long as
+  // its lease lasts. It can acknowledge nothing that is not confirmed; that is checked there.
   if (epoch >= newest_era_) {
     CheckHoldsAll(vm, "became primary");
     newest_era_ = epoch;

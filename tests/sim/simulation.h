@@ -137,6 +137,7 @@ class Simulation {
   void DoomedSwitchover(Vm& vm);
   void DoomTheNewPrimary();
   void LoseDuringQuorumChange();
+  void LoseThePrimarySoon();
   void CutMembers(const std::string& one, const std::string& other, Duration duration);
   void Planned();
   void ApplySpec(Vm& vm);
