@@ -45,16 +45,18 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
 
 // A server that was primary before the newest one may still pass on what was confirmed to it; but
 // only commits that the newest one has too.
-void Simulation::Acknowledged(const Vm& primary, uint32_t commit) {
+void Simulation::Acknowledged(const Vm& primary, const Quorum& quorum, uint32_t commit) {
   const uint64_t era = era_[primary.name];
   if (era < newest_era_ && newest_history_.count(commit) == 0) {
     Break(absl::StrCat("I1: ", primary.name, ", primary at epoch ", era, ", acknowledges commit ",
                        commit, " beside the primary of epoch ", newest_era_));
   }
   ++committed_;
-  // Asynchronous by choice may lose the latest commits.
-  if (stored_.spec.synchronous.durability != DataDurability::kOff ||
-      primary.server.loaded.quorum.number > 0) {
+  // Asynchronous by choice may lose the latest commits; who went on alone under another durability
+  // may not.
+  const bool by_choice =
+      !quorum.standbys.empty() || stored_.spec.synchronous.durability == DataDurability::kOff;
+  if (quorum.number > 0 || !by_choice) {
     acknowledged_.insert(commit);
   }
 }

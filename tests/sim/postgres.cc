@@ -126,7 +126,7 @@ void Simulation::Acknowledge(Vm& primary) {
     }
     const uint32_t commit = primary.disk.wal[server.acknowledged++];
     if (commit != 0) {
-      Acknowledged(primary, commit);
+      Acknowledged(primary, quorum, commit);
     }
   }
 }

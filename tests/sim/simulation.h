@@ -154,7 +154,7 @@ class Simulation {
 
   // ---- Invariants (invariants.cc) ----
   void BecamePrimary(const Vm& vm, bool promoted);
-  void Acknowledged(const Vm& primary, uint32_t commit);
+  void Acknowledged(const Vm& primary, const Quorum& quorum, uint32_t commit);
   void CheckHoldsAll(const Vm& vm, const std::string& when);
   void CheckCopy(const Vm& vm, const Vm& upstream);
   void CheckFollows(const Vm& vm, const std::string& upstream, const std::string& how);
