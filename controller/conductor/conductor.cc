@@ -21,6 +21,7 @@ namespace pgmahout::controller {
 namespace {
 
 constexpr Duration kTickPeriod{100};
+constexpr Duration kStoodStill{1'000};  // ten ticks are missing: nobody watched
 constexpr Duration kPublishTimeout{5'000};
 constexpr size_t kQueueMax = 10'000;
 
@@ -65,7 +66,9 @@ absl::Status Conductor::Start() {
     PGM_ASSIGN_OR_RETURN(cluster->credentials, secrets_.Verifiers(cluster->state.durable.spec));
     clusters_[record.key] = std::move(cluster);
   }
+  awake_at_ = clock_.Now();
   loop_.Every(kTickPeriod, [this] {
+    NoticeStandstill();
     for (const std::string& name : Names()) {
       Cluster& cluster = *clusters_.at(name);
       if (!cluster.busy && cluster.queue.empty()) {
@@ -152,6 +155,21 @@ void Conductor::AttachAgents(Cluster& cluster) {
 
 // ---- Events ----
 
+// Called before anything else that happens: after a standstill of the whole process, what waited in
+// its sockets looks as if everybody had been silent.
+void Conductor::NoticeStandstill() {
+  const BootTime now = clock_.Now();
+  const Duration missed = now - awake_at_;
+  awake_at_ = now;
+  if (missed < kStoodStill) {
+    return;
+  }
+  for (const auto& [name, cluster] : clusters_) {
+    cluster->queue.emplace_front(WatchInterrupted{missed}, nullptr);
+    RunNext(*cluster);
+  }
+}
+
 void Conductor::Enqueue(const std::string& name, Event event, Reply reply) {
   const auto found = clusters_.find(name);
   if (found == clusters_.end()) {
@@ -164,6 +182,7 @@ void Conductor::Enqueue(const std::string& name, Event event, Reply reply) {
   if (cluster.queue.size() >= kQueueMax && std::holds_alternative<AgentReported>(event)) {
     return;  // the next heartbeat says the same
   }
+  NoticeStandstill();
   cluster.queue.emplace_back(std::move(event), std::move(reply));
   RunNext(cluster);
 }
@@ -211,6 +230,7 @@ void Conductor::RunNext(Cluster& cluster) {
               return;
             }
             found->second->busy = false;
+            NoticeStandstill();
             Finish(name, std::move(shared->first), std::move(shared->second), stored);
             RunNext(*found->second);
           });

@@ -92,6 +92,7 @@ class Conductor : public AgentListener {
   struct Cluster;
 
   void Enqueue(const std::string& cluster, Event event, Reply reply = nullptr);
+  void NoticeStandstill();
   void RunNext(Cluster& cluster);
   void Finish(const std::string& name, Outcome outcome, Reply reply, const absl::Status& stored);
   Transaction Record(const Outcome& outcome) const;
@@ -105,6 +106,7 @@ class Conductor : public AgentListener {
 
   EventLoop& loop_;
   const Clock& clock_;
+  BootTime awake_at_;  // when the loop last ran
   Store& store_;
   Secrets& secrets_;
   NamesRouter& names_;

@@ -19,12 +19,36 @@ namespace {
 
 void Absorb(const Turn& /*turn*/, const Tick& /*tick*/) {}
 
+void MoveOn(std::optional<BootTime>& since, Duration missed) {
+  if (since.has_value()) {
+    *since = *since + missed;
+  }
+}
+
+// Time in which nobody watched proves no silence. What others do by their clocks meanwhile (leases,
+// votes) is not moved.
+void Absorb(const Turn& turn, const WatchInterrupted& event) {
+  ClusterState& state = turn.state();
+  state.started_at = turn.now;
+  state.stage_since = state.stage_since + event.missed;
+  for (auto& [node, member] : state.members) {
+    member.last_heard = member.last_heard + event.missed;
+    MoveOn(member.gone_since, event.missed);
+    MoveOn(member.down_since, event.missed);
+    MoveOn(member.not_streaming_since, event.missed);
+  }
+  turn.Note("watch-interrupted", "",
+            absl::StrCat("this controller stood still for ", event.missed.count(),
+                         " ms; that time counts as nobody's silence"));
+}
+
 void Absorb(const Turn& turn, const AgentConnected& event) {
   MemberView* member = FindMember(turn.state(), event.node);
   if (member == nullptr) {
     return;
   }
   member->connected = true;
+  member->gone_since.reset();
   member->address = event.address;
   member->sequence = 0;
 }
@@ -32,6 +56,7 @@ void Absorb(const Turn& turn, const AgentConnected& event) {
 void Absorb(const Turn& turn, const AgentDisconnected& event) {
   if (MemberView* member = FindMember(turn.state(), event.node); member != nullptr) {
     member->connected = false;
+    member->gone_since = turn.now;
   }
 }
 
@@ -119,6 +144,7 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   member->report = event.report;
   member->sequence = event.sequence;
   member->connected = true;
+  member->gone_since.reset();
   member->last_heard = turn.now;
   if (event.node == turn.durable().primary) {
     TrackPrimary(turn, *member, event.report);

@@ -26,6 +26,7 @@ struct Timing {
   Duration blocked_after{3'000};        // likewise, while commits wait for nobody else
   Duration resume_after{3'000};         // voting has failed for so long: restart the old primary
   Duration stop_timeout{30'000};        // a switchover's clean stop
+  Duration redial_patience{500};        // an agent whose stream was cut by accident is back by then
   Duration successor_patience{500};     // then standbys vote on who follows a clean stop
   Duration names_recheck{60'000};       // read DNS back although nothing changed
   Duration names_backoff_max{30'000};

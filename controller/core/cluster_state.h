@@ -68,7 +68,8 @@ struct MemberView {
   std::string address;
   bool connected = false;
   BootTime last_heard;
-  uint64_t sequence = 0;  // the latest heartbeat, which an order answers
+  std::optional<BootTime> gone_since;  // its stream was lost, and it has not dialled in again
+  uint64_t sequence = 0;               // the latest heartbeat, which an order answers
   std::optional<Report> report;
   std::optional<BootTime> down_since;  // as primary: not running, as it says itself
   // As primary: the furthest its WAL reached while it ran. A crashed server tells its last

@@ -14,6 +14,12 @@ namespace pgmahout::controller {
 
 struct Tick {};
 
+// The controller itself stood still for `missed`: its machine was frozen or moved, or starved.
+// Comes before everything that waited meanwhile.
+struct WatchInterrupted {
+  Duration missed{0};
+};
+
 struct AgentConnected {
   std::string node;
   std::string address;
@@ -52,6 +58,7 @@ struct NamesPublished {
 };
 
 using Event = std::variant<Tick,
+                           WatchInterrupted,
                            AgentConnected,
                            AgentDisconnected,
                            AgentReported,

@@ -49,11 +49,20 @@ bool PrimaryReportsHung(const Turn& turn) {
          turn.now - *primary.down_since >= PatienceWithPrimary(turn);
 }
 
+// A lost stream tells more than silence does: the machine still answers, the agent does not. But a
+// stream is also lost when the controller or the network was away for a moment, and then the agent
+// dials again.
+bool HasGone(const Turn& turn, const MemberView& member) {
+  return member.gone_since.has_value() &&
+         turn.now - *member.gone_since >= turn.timing.redial_patience;
+}
+
 // Silence alone proves little: every standby that can be heard must have lost it too, and there
 // must be one. A standby that still streams vetoes.
 bool PrimaryIsSilent(const Turn& turn) {
   const ClusterState& state = turn.state();
-  if (!MayFailOver(turn) || IsHeard(state, Primary(turn), turn.now) ||
+  const MemberView& primary = Primary(turn);
+  if (!MayFailOver(turn) || !(IsSilent(state, primary, turn.now) || HasGone(turn, primary)) ||
       turn.now - state.started_at < turn.spec().failover.detect_after) {
     return false;
   }

@@ -145,8 +145,47 @@ void Simulation::Isolate(Vm& vm, Duration duration) {
   }
 }
 
+// Messages wait in its sockets meanwhile, and streams end without its notice.
+void Simulation::FreezeController() {
+  controller_frozen_since_ = now_;
+  controller_thaws_ = now_ + Duration{1'000 + Random(Random(3) == 0 ? 40'000 : 9'000)};
+  Say("the controller freezes");
+}
+
+void Simulation::ThawController() {
+  const Duration missed = now_ - *controller_frozen_since_;
+  controller_frozen_since_.reset();
+  Say("the controller goes on");
+  Feed(controller::WatchInterrupted{missed});
+  for (const auto& [name, vm] : vms_) {
+    const auto member = state_.members.find(name);
+    if (ControllerActs() && member != state_.members.end() && member->second.connected &&
+        vm.connection == 0) {
+      Feed(controller::AgentDisconnected{name});
+    }
+  }
+}
+
+// A host that moves all its VMs.
+void Simulation::FreezeEverything(Duration duration) {
+  FreezeController();
+  controller_thaws_ = now_ + duration;
+  for (auto& [name, vm] : vms_) {
+    vm.frozen_until = now_ + duration;
+  }
+  Say("everything freezes");
+}
+
 void Simulation::Operate(Vm& vm) {
-  if (now_ < controller_back_) {
+  if (!ControllerActs()) {
+    return;
+  }
+  if (FaultHits(4)) {
+    FreezeController();
+    return;
+  }
+  if (FaultHits(2)) {
+    FreezeEverything(Duration{Random(15'000)});
     return;
   }
   if (FaultHits(5)) {
@@ -255,6 +294,7 @@ void Simulation::HealAll() {
   crash_at_.clear();
   doomed_.clear();
   controller_back_ = std::min(controller_back_, now_);
+  controller_thaws_ = now_;
   for (auto& [name, vm] : vms_) {
     if (!vm.powered) {
       vm.booted_at = now_;

@@ -36,15 +36,15 @@ void Simulation::Disconnect(Vm& vm, bool noticed) {
     return;
   }
   vm.connection = 0;
-  if (noticed && now_ >= controller_back_) {
+  if (noticed && ControllerActs()) {
     Feed(controller::AgentDisconnected{vm.name});
   }
 }
 
 void Simulation::KeepConnections() {
   for (auto& [name, vm] : vms_) {
-    const bool possible = vm.Acts(now_) && now_ >= vm.agent_frozen_until &&
-                          now_ >= controller_back_ && BothWays(name, "ctl");
+    const bool possible =
+        vm.Acts(now_) && now_ >= vm.agent_frozen_until && ControllerActs() && BothWays(name, "ctl");
     if (vm.connection == 0 && possible && Random(4) == 0) {
       Connect(vm);
     } else if (vm.connection != 0 && vm.Acts(now_) && !possible &&
@@ -93,6 +93,7 @@ bool Simulation::Store(const controller::Outcome& outcome) {
 void Simulation::RestartController(const std::string& why) {
   Say(absl::StrCat("the controller ends ", why));
   ++incarnation_;
+  controller_frozen_since_.reset();
   controller_back_ = now_ + Duration{Random(Random(6) == 0 ? 40'000 : 3'000)};
   state_ = controller::Restore(stored_, controller_back_);
   for (auto& [name, vm] : vms_) {
@@ -125,7 +126,7 @@ void Simulation::Perform(const controller::Outcome& outcome) {
 
 void Simulation::Deliver(Vm& vm) {
   std::deque<Up>& up = up_[vm.name];
-  while (now_ >= controller_back_ && !up.empty() && up.front().due <= now_) {
+  while (ControllerActs() && !up.empty() && up.front().due <= now_) {
     const Up message = up.front();
     up.pop_front();
     if (message.connection == vm.connection && Reaches(vm.name, "ctl")) {
@@ -175,6 +176,9 @@ void Simulation::Tell(Vm& vm, const std::string& step) {
 
 // Updates overtake each other; the server compares the version in the zone.
 void Simulation::UpdateNames() {
+  if (controller_frozen_since_.has_value()) {
+    return;  // what was sent may also arrive late
+  }
   for (auto update = updates_.begin(); update != updates_.end();) {
     if (update->due > now_) {
       ++update;
@@ -188,7 +192,7 @@ void Simulation::UpdateNames() {
       CheckNames(records);
       zone_ = records;
     }
-    if (now_ >= controller_back_) {
+    if (ControllerActs()) {
       const bool answers = healed_ || Random(10) != 0;
       Feed(controller::NamesPublished{records.epoch, records.change, answers, "no answer",
                                       zone_.primary_addresses});

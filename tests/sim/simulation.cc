@@ -116,7 +116,10 @@ void Simulation::Step(bool with_faults) {
     Fault();
   }
   KeepConnections();
-  if (now_ >= controller_back_ && now_.milliseconds() % 200 == 0) {
+  if (controller_frozen_since_.has_value() && now_ >= controller_thaws_) {
+    ThawController();
+  }
+  if (ControllerActs() && now_.milliseconds() % 200 == 0) {
     Feed(controller::Tick{});
   }
   for (auto& [name, vm] : vms_) {

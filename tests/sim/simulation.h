@@ -83,6 +83,10 @@ class Simulation {
   void Step(bool with_faults);
 
   // ---- Network (messages.cc) ----
+  bool ControllerActs() const {
+    return now_ >= controller_back_ && !controller_frozen_since_.has_value();
+  }
+
   bool Reaches(const std::string& from, const std::string& to) const {
     const auto cut = cuts_.find({from, to});
     return cut == cuts_.end() || now_ >= cut->second;
@@ -127,6 +131,9 @@ class Simulation {
 
   // ---- Faults (faults.cc) ----
   bool FaultHits(uint32_t per_10000);
+  void FreezeController();
+  void ThawController();
+  void FreezeEverything(Duration duration);
   void Fault();
   void FaultOfVm(Vm& vm);
   void FaultOfNetwork(Vm& vm);
@@ -172,6 +179,8 @@ class Simulation {
   controller::Durable stored_;
   uint64_t incarnation_ = 1;
   BootTime controller_back_;  // it is down until then
+  std::optional<BootTime> controller_frozen_since_;
+  BootTime controller_thaws_;
   uint64_t connections_ = 0;
 
   std::map<std::string, Vm> vms_;

@@ -160,6 +160,11 @@ void Drive::RestartController() {
   }
 }
 
+void Drive::FreezeController(Duration duration) {
+  now_ = now_ + duration;
+  Feed(WatchInterrupted{duration});
+}
+
 void Drive::SetNamesAnswer(bool ok, const std::string& error) {
   names_answer_.ok = ok;
   names_answer_.error = error;

@@ -84,6 +84,51 @@ TEST(Suspicion, SilentVmIsReplacedAfterDetectAfter) {
   EXPECT_LE(drive.now() - lost, Duration{4'000});
 }
 
+// A VM whose kernel still answers: its stream ends at once, and so do the standbys' receivers.
+TEST(Suspicion, LostStreamIsSilenceOnceNobodyDialsAgain) {
+  Drive drive = Drive::Healthy();
+  const BootTime lost = drive.now();
+  drive.KillVm("db1");
+  drive.Feed(AgentDisconnected{"db1"});
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); }));
+  EXPECT_GE(drive.now() - lost, Duration{500});
+  EXPECT_LE(drive.now() - lost, Duration{1'000});
+}
+
+// Everything stood still, the controller too: streams are lost, receivers have timed out. The first
+// agents to be heard again prove nothing about those who are still dialling.
+TEST(Suspicion, StreamsThatAreBackSoonProveNothing) {
+  Drive drive = Drive::Healthy();
+  drive.FreezeController(Duration{6'000});
+  for (const char* node : {"db1", "db2", "db3"}) {
+    drive.Cut(node);
+  }
+  drive.node("db2").streams = false;
+  drive.node("db3").streams = false;
+  drive.Heal("db2");
+  drive.Heal("db3");
+  drive.Pass(Duration{400});
+  drive.Heal("db1");
+  drive.node("db2").streams = true;
+  drive.node("db3").streams = true;
+  drive.Pass(Duration{10'000});
+  EXPECT_EQ(drive.durable().epoch, 1U);
+  EXPECT_TRUE(drive.IsHealthy()) << drive.PhaseReason();
+}
+
+TEST(Suspicion, TimeInWhichTheControllerStoodStillIsNobodysSilence) {
+  Drive drive = Drive::Healthy();
+  drive.node("db1").heard = false;
+  drive.node("db2").streams = false;
+  drive.node("db3").streams = false;
+  drive.Pass(Duration{500});
+  drive.FreezeController(Duration{60'000});
+  drive.Pass(Duration{2'000});
+  EXPECT_EQ(drive.durable().epoch, 1U);
+  drive.Pass(Duration{1'500});
+  EXPECT_TRUE(drive.Fired("primary-is-silent")) << "and then it counts again";
+}
+
 TEST(Suspicion, StandbyThatStillStreamsVetoes) {
   Drive drive = Drive::Healthy();
   drive.Cut("db1");
