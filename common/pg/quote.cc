@@ -16,10 +16,31 @@ std::string QuoteLiteral(absl::string_view text) {
                       absl::StrReplaceAll(text, {{"'", "''"}, {"\\", "\\\\"}}), "'");
 }
 
+// By hand: the agent renders whole files at every look, and most values need no change.
 std::string QuoteConfigValue(absl::string_view value) {
-  return absl::StrCat(
-      "'", absl::StrReplaceAll(value, {{"'", "''"}, {"\\", "\\\\"}, {"\n", "\\n"}, {"\r", "\\r"}}),
-      "'");
+  std::string quoted;
+  quoted.reserve(value.size() + 2);
+  quoted += '\'';
+  for (const char c : value) {
+    switch (c) {
+      case '\'':
+        quoted += "''";
+        break;
+      case '\\':
+        quoted += "\\\\";
+        break;
+      case '\n':
+        quoted += "\\n";
+        break;
+      case '\r':
+        quoted += "\\r";
+        break;
+      default:
+        quoted += c;
+    }
+  }
+  quoted += '\'';
+  return quoted;
 }
 
 std::string QuoteConninfoValue(absl::string_view value) {
