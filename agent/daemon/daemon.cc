@@ -473,6 +473,7 @@ void Daemon::Tell(bool heartbeat_is_due) {
   }
   pgmahout::Report report = ReportOf(world, step, error);
   report.generation = orders_.generation;
+  report.obeyed_incarnation = orders_.incarnation;
   report.agent_version = config_.agent_version;
   const bool news = WithoutPositions(report) != WithoutPositions(last_report_);
   if (!news && !heartbeat_is_due) {

@@ -123,6 +123,7 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->cluster = proto.cluster();
   report->epoch = proto.epoch();
   report->generation = proto.generation();
+  report->obeyed_incarnation = proto.obeyed_incarnation();
   report->system_identifier = proto.system_identifier();
   report->data_is_complete = proto.data_is_complete();
   report->timeline = proto.timeline();
@@ -174,6 +175,7 @@ v1::MemberReport ToProto(const Report& report) {
   proto.set_cluster(report.cluster);
   proto.set_epoch(report.epoch);
   proto.set_generation(report.generation);
+  proto.set_obeyed_incarnation(report.obeyed_incarnation);
   proto.set_system_identifier(report.system_identifier);
   proto.set_server(StateToProto(report.server));
   proto.set_role(RoleToProto(report.role));

@@ -49,7 +49,8 @@ Conductor::Conductor(
 
 Conductor::~Conductor() = default;
 
-absl::Status Conductor::Start() {
+absl::Status Conductor::Start(bool restored) {
+  awake_at_ = clock_.Now();
   PGM_ASSIGN_OR_RETURN(const std::vector<controller::Record> records, store_.List(kClusterKind));
   for (const controller::Record& record : records) {
     absl::StatusOr<Durable> durable = DecodeDurable(record.value);
@@ -65,8 +66,10 @@ absl::Status Conductor::Start() {
                              record.key, cluster->state.durable.replication_password_sealed));
     PGM_ASSIGN_OR_RETURN(cluster->credentials, secrets_.Verifiers(cluster->state.durable.spec));
     clusters_[record.key] = std::move(cluster);
+    if (restored) {
+      Enqueue(record.key, StoreIsOld{"it was started with --restored"});
+    }
   }
-  awake_at_ = clock_.Now();
   loop_.Every(kTickPeriod, [this] {
     NoticeStandstill();
     for (const std::string& name : Names()) {
@@ -116,16 +119,37 @@ void Conductor::Reported(AgentStream* stream, uint64_t sequence, Report report) 
   }
   ++counters_.reports;
   const auto& [node, agent] = *found;
+  NoticeOldStore(node, report);
   if (agent.cluster.empty()) {
     v1::ControllerMessage message;
     message.set_answers(sequence);
-    message.set_controller_incarnation(store_.incarnation());
+    message.set_controller_incarnation(Incarnation());
     message.set_epoch(report.epoch);
     message.mutable_desired()->set_epoch(report.epoch);
     stream->Send(std::move(message));
     return;
   }
   Enqueue(agent.cluster, AgentReported{node, sequence, std::move(report)});
+}
+
+// An agent ignores whoever was started before the controller it has obeyed last. One that is told
+// so by an agent reads an old copy of the store, and is the one to obey all the same.
+void Conductor::NoticeOldStore(const std::string& node, const Report& report) {
+  if (report.obeyed_incarnation <= Incarnation()) {
+    return;
+  }
+  const std::string evidence =
+      absl::StrCat(node, " has obeyed a controller that opened the store as number ",
+                   report.obeyed_incarnation, "; this one is number ", Incarnation());
+  LogWarning("the store was restored from a copy", {{"evidence", evidence}});
+  incarnation_floor_ = report.obeyed_incarnation;
+  for (const std::string& name : Names()) {
+    Enqueue(name, StoreIsOld{evidence});
+  }
+}
+
+uint64_t Conductor::Incarnation() const {
+  return std::max(store_.incarnation(), incarnation_floor_);
 }
 
 void Conductor::Gone(AgentStream* stream) {
@@ -293,7 +317,7 @@ void Conductor::Send(Cluster& cluster, const Answer& answer) {
 
   Order order;
   order.answers = answer.sequence;
-  order.controller_incarnation = store_.incarnation();
+  order.controller_incarnation = Incarnation();
   order.epoch = desired.epoch;
   order.generation = Fingerprint(SerializeDeterministically(proto));
   order.lease = answer.lease;

@@ -55,8 +55,9 @@ class Conductor : public AgentListener {
       EventLoop& loop, const Clock& clock, Store& store, Secrets& secrets, NamesRouter& names);
   ~Conductor() override;
 
-  // Reads all clusters from the store and begins to tick.
-  absl::Status Start();
+  // Reads all clusters from the store and begins to tick. `restored`: somebody says that the store
+  // is an old copy; no cluster gets orders until all its members have reported.
+  absl::Status Start(bool restored = false);
 
   // AgentListener
   absl::Status Arrived(AgentStream* stream, const AgentHello& hello) override;
@@ -93,6 +94,8 @@ class Conductor : public AgentListener {
 
   void Enqueue(const std::string& cluster, Event event, Reply reply = nullptr);
   void NoticeStandstill();
+  void NoticeOldStore(const std::string& node, const Report& report);
+  uint64_t Incarnation() const;
   void RunNext(Cluster& cluster);
   void Finish(const std::string& name, Outcome outcome, Reply reply, const absl::Status& stored);
   Transaction Record(const Outcome& outcome) const;
@@ -106,7 +109,8 @@ class Conductor : public AgentListener {
 
   EventLoop& loop_;
   const Clock& clock_;
-  BootTime awake_at_;  // when the loop last ran
+  BootTime awake_at_;               // when the loop last ran
+  uint64_t incarnation_floor_ = 0;  // the highest that an agent has obeyed
   Store& store_;
   Secrets& secrets_;
   NamesRouter& names_;

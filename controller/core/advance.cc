@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "controller/core/failover.h"
+#include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
 
@@ -40,6 +41,10 @@ void Absorb(const Turn& turn, const WatchInterrupted& event) {
   turn.Note("watch-interrupted", "",
             absl::StrCat("this controller stood still for ", event.missed.count(),
                          " ms; that time counts as nobody's silence"));
+}
+
+void Absorb(const Turn& turn, const StoreIsOld& event) {
+  Quarantine(turn, event.evidence);
 }
 
 void Absorb(const Turn& turn, const AgentConnected& event) {
@@ -139,6 +144,7 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   if (member == nullptr) {
     return;
   }
+  AdoptEpoch(turn, event.node, event.report);
   TakeVote(turn, event.node, *member, event.report);
   NoteStepError(turn, event.node, *member, event.report);
   member->report = event.report;
@@ -185,11 +191,15 @@ void Absorb(const Turn& turn, const FailoverRequested& event) {
   if (!CheckFailover(turn.state(), event, turn.now).ok()) {
     return;
   }
-  turn.durable().target = event.target;
-  turn.durable().accept_data_loss = event.accept_data_loss;
-  if (turn.durable().stage == Stage::kRunning) {
-    BeginEpoch(turn);
-    turn.EnterStage(Stage::kFencing);
+  if (turn.durable().quarantined) {
+    LeaveQuarantineByForce(turn, event.target);
+  } else {
+    if (turn.durable().stage == Stage::kRunning) {
+      BeginEpoch(turn);
+      turn.EnterStage(Stage::kFencing);
+    }
+    turn.durable().target = event.target;
+    turn.durable().accept_data_loss = event.accept_data_loss;
   }
   turn.Note("failover-requested", event.target,
             event.accept_data_loss ? "by a person, who accepts a loss of commits" : "by a person",
@@ -293,6 +303,9 @@ absl::string_view ApplyFirst(const std::vector<Rule>& rules, const Turn& turn) {
 
 // Safety first: who may write, then who must confirm, then names.
 absl::string_view ApplyOnce(const Turn& turn) {
+  if (turn.durable().quarantined) {
+    return ApplyFirst(QuarantineRules(), turn);
+  }
   for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &QuorumRules(),
                             &NamesRules(), &HealthRules()}) {
     if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
@@ -324,6 +337,9 @@ void AnswerNode(const Turn& turn, const std::string& node, MemberView& member) {
 
 // The heartbeat that came in is answered; so is everybody whose desired state has changed.
 void AnswerAll(const Turn& turn, const ClusterState& before, const Event& event) {
+  if (turn.durable().quarantined) {
+    return;
+  }
   const auto* reported = std::get_if<AgentReported>(&event);
   for (auto& [node, member] : turn.state().members) {
     if (!member.connected || member.sequence == 0) {
@@ -338,9 +354,10 @@ void AnswerAll(const Turn& turn, const ClusterState& before, const Event& event)
   }
 }
 
-void CheckInvariants(const ClusterState& before, const ClusterState& after) {
+// `found_again`: the store was old, and its primary may have been another one.
+void CheckInvariants(const ClusterState& before, const ClusterState& after, bool found_again) {
   PGM_CHECK(after.durable.epoch >= before.durable.epoch);  // I4
-  if (after.durable.primary != before.durable.primary) {
+  if (after.durable.primary != before.durable.primary && !found_again) {
     PGM_CHECK(after.durable.stage == Stage::kPromoting);
   }
   PGM_CHECK(after.durable.names.epoch >= before.durable.names.epoch);  // I8
@@ -353,13 +370,14 @@ Outcome Advance(ClusterState state, const Event& event, BootTime now, const Timi
   Outcome out{std::move(state), false, {}, {}, {}};
   const Turn turn{out, now, timing};
   std::visit([&turn](const auto& happened) { Absorb(turn, happened); }, event);
+  const bool was_quarantined = before.durable.quarantined || out.state.durable.quarantined;
   constexpr int kEnough = 32;  // each rule makes progress, so a table that goes on is a bug
   int turns = 0;
   for (absl::string_view rule = ApplyOnce(turn); !rule.empty(); rule = ApplyOnce(turn)) {
     out.rule = std::string(rule);
     PGM_CHECK(++turns < kEnough);
   }
-  CheckInvariants(before, out.state);
+  CheckInvariants(before, out.state, was_quarantined);
   AnswerAll(turn, before, event);
   out.durable_changed = !(before.durable == out.state.durable);
   return out;

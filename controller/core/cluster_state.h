@@ -54,6 +54,8 @@ struct Durable {
   // `primary` was promoted as the measure of what was committed: until enough others hold what it
   // has, no votes prove anything.
   bool sole_copy = false;
+  // The store is known to be older than what the agents have obeyed (quarantine.h).
+  bool quarantined = false;
   bool planned = false;           // this change of primary is a switchover
   std::string target;             // the node a person asked for; empty: the best
   bool accept_data_loss = false;  // a person accepted that commits may be missing

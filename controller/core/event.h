@@ -20,6 +20,11 @@ struct WatchInterrupted {
   Duration missed{0};
 };
 
+// The store is older than the agents: somebody says so, or they have obeyed a later one.
+struct StoreIsOld {
+  std::string evidence;
+};
+
 struct AgentConnected {
   std::string node;
   std::string address;
@@ -59,6 +64,7 @@ struct NamesPublished {
 
 using Event = std::variant<Tick,
                            WatchInterrupted,
+                           StoreIsOld,
                            AgentConnected,
                            AgentDisconnected,
                            AgentReported,

@@ -287,6 +287,10 @@ bool OldPrimaryCanResume(const Turn& turn) {
       PriorityOf(turn.spec(), turn.durable().primary) == 0) {
     return false;
   }
+  if (HighestBallot(turn.state(), VotersOf(turn.state(), turn.now)).timeline >
+      old.report->timeline) {
+    return false;  // somebody was promoted after it, by a store that is lost
+  }
   // After a restart of this controller the others get time to dial in.
   bool somebody_may_vote = turn.state().members.size() > 1 &&
                            turn.now - turn.state().started_at < turn.spec().failover.detect_after;

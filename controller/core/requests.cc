@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/error.h"
 #include "controller/core/failover.h"
+#include "controller/core/quarantine.h"
 #include "controller/core/turn.h"
 
 namespace pgmahout::controller {
@@ -19,6 +20,16 @@ absl::Status Refuse(const ClusterState& state,
       absl::FailedPreconditionError(
           absl::StrCat("cannot ", verb, " cluster \"", state.durable.spec.name, "\"")),
       ErrorInfo{"precondition", absl::StrJoin(reasons, "\n        "), std::string(hint)});
+}
+
+absl::Status RefuseInQuarantine(const ClusterState& state, absl::string_view verb, BootTime now) {
+  std::vector<std::string> reasons = WhoIsMissing(state, now);
+  reasons.insert(reasons.begin(),
+                 "the controller's store is older than what its agents have obeyed");
+  return Refuse(state, verb, reasons,
+                absl::StrCat("Bring every member back. If one is gone for good, accept a loss: "
+                             "pgmahout cluster failover ",
+                             state.durable.spec.name, " --accept-data-loss"));
 }
 
 // Empty: `node` can take over now without a loss and without a long wait.
@@ -45,6 +56,9 @@ std::string WhyNotTarget(const ClusterState& state, const std::string& node, Boo
 absl::Status CheckSwitchover(const ClusterState& state, const std::string& target, BootTime now) {
   const Durable& durable = state.durable;
   const MemberView* primary = FindMember(state, durable.primary);
+  if (durable.quarantined) {
+    return RefuseInQuarantine(state, "switch over", now);
+  }
   if (durable.stage != Stage::kRunning) {
     return Refuse(state, "switch over", {"a change of primary is under way, or there is none"},
                   "Wait until it is over: pgmahout watch " + durable.spec.name);
@@ -83,6 +97,13 @@ absl::Status CheckFailover(const ClusterState& state,
                            const FailoverRequested& request,
                            BootTime now) {
   const Durable& durable = state.durable;
+  if (durable.quarantined && !request.accept_data_loss) {
+    return RefuseInQuarantine(state, "fail over", now);
+  }
+  if (durable.quarantined &&
+      (request.target.empty() || FindMember(state, request.target) != nullptr)) {
+    return absl::OkStatus();
+  }
   if (!request.target.empty() &&
       (FindMember(state, request.target) == nullptr || request.target == durable.primary)) {
     return Refuse(state, "fail over", {absl::StrCat(request.target, " is no standby")}, "");
@@ -106,6 +127,11 @@ absl::Status CheckFailover(const ClusterState& state,
 absl::Status CheckSpecChange(const ClusterState& state, const ClusterSpec& spec) {
   const ClusterSpec& old = state.durable.spec;
   std::vector<std::string> reasons;
+  if (state.durable.quarantined) {
+    reasons.emplace_back(
+        "the controller's store is older than what its agents have obeyed; wait until every member "
+        "has reported");
+  }
   if (spec.postgres_major != old.postgres_major) {
     reasons.push_back(absl::StrCat("spec.postgresql.version: ", old.postgres_major,
                                    " cannot become ", spec.postgres_major,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controller/core/failover.h"
+#include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
 
@@ -108,6 +109,18 @@ Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
   return {durable.was_healthy ? "Degraded" : "Creating", absl::StrJoin(complaints, "; ")};
 }
 
+Phase PhaseInQuarantine(const ClusterState& state, BootTime now) {
+  const std::vector<std::string> missing = WhoIsMissing(state, now);
+  return {
+      "Degraded",
+      absl::StrCat(
+          "the controller's store is older than what its agents have obeyed; nothing is "
+          "changed until ",
+          missing.empty() ? "a primary runs" : "all have reported: ", absl::StrJoin(missing, "; "),
+          "; to go on without them and accept a loss: pgmahout cluster failover ",
+          state.durable.spec.name, " --accept-data-loss")};
+}
+
 std::string StateOfServer(ServerState server) {
   switch (server) {
     case ServerState::kAbsent:
@@ -129,6 +142,9 @@ std::string StateOfServer(ServerState server) {
 }  // namespace
 
 Phase PhaseOf(const ClusterState& state, BootTime now) {
+  if (state.durable.quarantined) {
+    return PhaseInQuarantine(state, now);
+  }
   switch (state.durable.stage) {
     case Stage::kCreating:
       return {"Creating", absl::StrJoin(Complaints(state, now), "; ")};

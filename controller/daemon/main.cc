@@ -89,7 +89,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
   return server;
 }
 
-absl::Status Run(const std::string& config_file) {
+absl::Status Run(const std::string& config_file, bool restored) {
   PGM_ASSIGN_OR_RETURN(const ControllerConfig config, LoadControllerConfig(config_file));
   PGM_RETURN_IF_ERROR(MakeDirectories(config.state_dir, 0700));
   PGM_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteStore> store,
@@ -105,7 +105,7 @@ absl::Status Run(const std::string& config_file) {
   Secrets secrets(*store, std::move(box));
   Registry registry(*store, *authority, clock);
   Conductor conductor(loop, clock, *store, secrets, names);
-  PGM_RETURN_IF_ERROR(conductor.Start());
+  PGM_RETURN_IF_ERROR(conductor.Start(restored));
 
   AgentService agents(loop, conductor, registry);
   EnrollmentService enrollment(loop, conductor, registry);
@@ -145,9 +145,13 @@ int main(int argc, char** argv) {
   CLI::App app("The pgmahout controller: decides what every PostgreSQL node should be.");
   std::string config = "/etc/pgmahout/controller.yaml";
   app.add_option("--config", config, "controller.yaml")->capture_default_str();
+  bool restored = false;
+  app.add_flag("--restored", restored,
+               "The store is an old copy: give no orders to a cluster until all its members have "
+               "reported");
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
-  if (const absl::Status status = pgmahout::controller::Run(config); !status.ok()) {
+  if (const absl::Status status = pgmahout::controller::Run(config, restored); !status.ok()) {
     std::fputs(pgmahout::FormatError(status).c_str(), stderr);
     return 1;
   }

@@ -20,9 +20,23 @@ void Simulation::AwaitHealthy(Duration limit, const std::string& after) {
       return;
     }
   }
+  if (state_.durable.quarantined && !person_decided_) {
+    AcceptLoss();
+    AwaitHealthy(limit, "a person accepted a loss");
+    return;
+  }
   const controller::Phase phase = controller::PhaseOf(state_, now_);
   Break(absl::StrCat("I10: ", limit.count() / 1'000, " s after ", after, " the cluster is ",
                      phase.name, ": ", phase.reason));
+}
+
+// The store is old, and the primary of the lost one does not run: a person has to decide. What was
+// acknowledged is no longer promised.
+void Simulation::AcceptLoss() {
+  person_decided_ = true;
+  acknowledged_.clear();
+  Say("a person accepts a loss");
+  Feed(controller::FailoverRequested{"", true});
 }
 
 void Simulation::Exam() {

@@ -7,6 +7,11 @@
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
+namespace {
+
+constexpr size_t kCopiesKept = 8;
+
+}  // namespace
 
 bool Simulation::FaultHits(uint32_t per_10000) {
   const bool is_changing =
@@ -145,6 +150,23 @@ void Simulation::Isolate(Vm& vm, Duration duration) {
   }
 }
 
+void Simulation::CopyStore() {
+  copies_.push_back(stored_);
+  if (copies_.size() > kCopiesKept) {
+    copies_.pop_front();
+  }
+}
+
+// As the manual says, the controller is told so.
+void Simulation::RestoreOldStore() {
+  if (copies_.empty()) {
+    return;
+  }
+  stored_ = copies_[Random(static_cast<uint32_t>(copies_.size()))];
+  stored_.quarantined = true;
+  RestartController(absl::StrCat("and its store is restored as it was at epoch ", stored_.epoch));
+}
+
 // Messages wait in its sockets meanwhile, and streams end without its notice.
 void Simulation::FreezeController() {
   controller_frozen_since_ = now_;
@@ -178,6 +200,13 @@ void Simulation::FreezeEverything(Duration duration) {
 
 void Simulation::Operate(Vm& vm) {
   if (!ControllerActs()) {
+    return;
+  }
+  if (FaultHits(40)) {
+    CopyStore();
+  }
+  if (FaultHits(2)) {
+    RestoreOldStore();
     return;
   }
   if (FaultHits(4)) {

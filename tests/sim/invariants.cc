@@ -21,7 +21,7 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
     Break(absl::StrCat("I4: ", vm.name, " and ", entry->second, " are primary at epoch ", epoch));
   }
   // As stored: what is shown must have been decided durably before.
-  if (epoch > stored_.epoch) {
+  if (epoch > highest_stored_epoch_) {
     Break(absl::StrCat("I6: ", vm.name, " is primary at epoch ", epoch, ", the store has ",
                        stored_.epoch));
   }

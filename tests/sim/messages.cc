@@ -83,6 +83,7 @@ bool Simulation::Store(const controller::Outcome& outcome) {
     return false;
   }
   stored_ = outcome.state.durable;
+  highest_stored_epoch_ = std::max(highest_stored_epoch_, stored_.epoch);
   if (dies) {
     RestartController("right after it has stored");
     return false;

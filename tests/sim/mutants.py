@@ -16,6 +16,7 @@ FAILOVER = "controller/core/failover.cc"
 SWITCHOVER = "controller/core/switchover.cc"
 PROMOTION = "controller/core/promotion.cc"
 QUORUM = "controller/core/quorum.cc"
+QUARANTINE = "controller/core/quarantine.cc"
 ADVANCE = "controller/core/advance.cc"
 DESIRED = "controller/core/desired.cc"
 NAMES = "controller/core/names.cc"
@@ -89,6 +90,13 @@ MUTANTS = [
      "      seen = std::max(seen, marker->before);", "      seen = std::max(seen, markers_.back().before);"),
     ("whoever-is-attached-is-a-witness", WITNESS,
      "    if (standby.flush_lsn >= marker->lsn) {", "    if (standby.flush_lsn.valid() || marker->lsn.valid()) {"),
+    # Old stores
+    ("a-restored-store-is-trusted", QUARANTINE,
+     "  turn.durable().quarantined = true;\n", "  turn.durable().quarantined = false;\n"),
+    ("quarantine-waits-for-nobody", QUARANTINE,
+     "WhoIsMissing(turn.state(), turn.now).empty() &&\n", "turn.now > BootTime{} &&\n"),
+    ("votes-count-right-after-quarantine", QUARANTINE,
+     "  durable.sole_copy = true;\n", ""),
     # Quorum changes
     ("the-old-quorum-is-forgotten", QUORUM,
      "    durable.older.push_back(durable.quorum);\n", ""),

@@ -46,6 +46,7 @@ Simulation::Simulation(const Options& options) : options_(options), random_(opti
   }
   state_ = controller::Create(spec, "sealed", now_);
   stored_ = state_.durable;
+  highest_stored_epoch_ = stored_.epoch;
   for (const std::string& node : spec.nodes) {
     Vm& vm = vms_[node];
     vm.name = node;

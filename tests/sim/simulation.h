@@ -131,6 +131,9 @@ class Simulation {
 
   // ---- Faults (faults.cc) ----
   bool FaultHits(uint32_t per_10000);
+  void AcceptLoss();
+  void CopyStore();
+  void RestoreOldStore();
   void FreezeController();
   void ThawController();
   void FreezeEverything(Duration duration);
@@ -177,8 +180,10 @@ class Simulation {
 
   controller::ClusterState state_;
   controller::Durable stored_;
+  uint64_t highest_stored_epoch_ = 0;  // also by stores that were replaced by an old copy since
   uint64_t incarnation_ = 1;
-  BootTime controller_back_;  // it is down until then
+  BootTime controller_back_;                // it is down until then
+  std::deque<controller::Durable> copies_;  // of the store, the oldest first
   std::optional<BootTime> controller_frozen_since_;
   BootTime controller_thaws_;
   uint64_t connections_ = 0;
@@ -190,6 +195,7 @@ class Simulation {
   std::map<std::string, BootTime> isolate_at_, crash_at_;  // faults that were planned
   std::string doomed_, left_behind_;  // who is lost once it is primary, and who must not follow it
   controller::NameRecords zone_;
+  bool person_decided_ = false;
   bool healed_ = false;  // nothing goes wrong any more
   bool archive_ = false;
   std::set<uint32_t> archived_timelines_;

@@ -103,7 +103,9 @@ void Drive::Pass(Duration duration) {
 }
 
 void Drive::Heartbeat(const std::string& name, bool due) {
-  Obey(name);
+  if (!state_.durable.quarantined) {  // a silent controller orders nothing
+    Obey(name);
+  }
   const Report& report = nodes_.at(name).report;
   if (due || last_sent_[name] != report) {
     last_sent_[name] = report;
@@ -151,7 +153,11 @@ void Drive::Join(const std::string& node) {
 }
 
 void Drive::RestartController() {
-  state_ = Restore(state_.durable, now_);
+  RestoreStore(state_.durable);
+}
+
+void Drive::RestoreStore(const Durable& copy) {
+  state_ = Restore(copy, now_);
   to_answer_.clear();
   for (const auto& [name, toy] : nodes_) {
     if (toy.heard) {

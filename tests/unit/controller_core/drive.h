@@ -65,6 +65,7 @@ class Drive {
   void Heal(const std::string& node);
   void Join(const std::string& node);  // a node that was added to the spec
   void RestartController();
+  void RestoreStore(const Durable& copy);    // and the controller starts with it
   void FreezeController(Duration duration);  // nothing is heard meanwhile; nodes go on
   void SetNamesAnswer(bool ok, const std::string& error = "");  // of the DNS server from now on
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "controller/core/quarantine.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+
+namespace pgmahout::controller {
+namespace {
+
+// Agents of a silent controller give their streams up and dial again: a report counts that long.
+constexpr Duration kReportIsFresh{20'000};
+
+// What the zone holds may have been published by the lost store. Later changes must count as newer.
+constexpr uint64_t kChangesSkipped = 1'000'000;
+
+// Empty: the node has told what it is.
+std::string WhyMissing(const ClusterState& state, const MemberView& member, BootTime now) {
+  if (!member.report.has_value() || now - member.last_heard >= kReportIsFresh) {
+    return "it has not reported";
+  }
+  const Report& report = *member.report;
+  if (report.system_identifier != 0 &&
+      report.system_identifier != state.durable.system_identifier) {
+    return absl::StrCat("its data has system identifier ", report.system_identifier);
+  }
+  return "";
+}
+
+bool RunsAsPrimary(const Report& report) {
+  return report.server == ServerState::kRunning && report.role == ServerRole::kPrimary &&
+         report.writable_epoch > 0;
+}
+
+// The member that was made writable last, if it still runs. Among all members, as there is one
+// primary per epoch (I4), nobody else can have acknowledged anything later.
+const std::string* LastPrimary(const ClusterState& state) {
+  const std::string* last = nullptr;
+  uint64_t highest = 0;
+  for (const auto& [node, member] : state.members) {
+    if (member.report.has_value() && RunsAsPrimary(*member.report) &&
+        member.report->writable_epoch > highest) {
+      highest = member.report->writable_epoch;
+      last = &node;
+    }
+  }
+  return last;
+}
+
+bool PrimaryIsKnown(const Turn& turn) {
+  return turn.durable().quarantined && WhoIsMissing(turn.state(), turn.now).empty() &&
+         LastPrimary(turn.state()) != nullptr;
+}
+
+// The best guess at whose data to go on with: a later timeline, then a later epoch as primary, then
+// more WAL. A server that crashed as primary tells less WAL than it has.
+std::string MostAdvanced(const Turn& turn) {
+  std::string best = turn.durable().primary;
+  std::tuple<uint32_t, uint64_t, Lsn> most;
+  for (const auto& [node, member] : turn.state().members) {
+    if (!IsHeard(turn.state(), member, turn.now) || !member.report->data_is_complete ||
+        PriorityOf(turn.spec(), node) == 0) {
+      continue;
+    }
+    const Report& report = *member.report;
+    const std::tuple<uint32_t, uint64_t, Lsn> has = {
+        report.timeline, report.writable_epoch, std::max(report.write_lsn, report.receive_lsn)};
+    if (has > most) {
+      most = has;
+      best = node;
+    }
+  }
+  return best;
+}
+
+// Which quorums governed commits meanwhile is not known: until enough standbys hold all that the
+// primary has, no votes prove anything.
+void TrustOnly(const Turn& turn, const std::string& primary) {
+  Durable& durable = turn.durable();
+  durable.quarantined = false;
+  durable.primary = primary;
+  durable.older.clear();
+  durable.sole_copy = true;
+  durable.planned = false;
+  durable.target.clear();
+  durable.accept_data_loss = false;
+  durable.names.change += kChangesSkipped;
+  turn.state().quorum_barrier.reset();
+}
+
+void AdoptPrimary(const Turn& turn, absl::string_view rule) {
+  const std::string node = *LastPrimary(turn.state());
+  const Report report = *turn.state().members.at(node).report;
+  TrustOnly(turn, node);
+  turn.durable().timeline = report.timeline;
+  turn.durable().fork_lsn = report.fork_lsn;
+  if (report.writable_epoch == turn.durable().epoch) {
+    turn.durable().quorum = report.quorum_in_effect.value_or(Quorum{});
+    turn.EnterStage(Stage::kRunning);
+  } else {  // the lost store had begun to replace it
+    BeginEpoch(turn);
+    turn.EnterStage(Stage::kFencing);
+  }
+  for (auto& [name, member] : turn.state().members) {
+    member.attached = false;
+    member.replays = false;
+    member.not_streaming_since = turn.now;
+  }
+  turn.Note(rule, node,
+            absl::StrCat("every member has reported; it was made writable last, at epoch ",
+                         report.writable_epoch),
+            true);
+}
+
+}  // namespace
+
+void Quarantine(const Turn& turn, absl::string_view evidence) {
+  if (turn.durable().quarantined) {
+    return;
+  }
+  turn.durable().quarantined = true;
+  turn.Note("store-is-old", "",
+            absl::StrCat("the store was restored from a copy: ", evidence,
+                         "; no orders until every member has reported"),
+            true);
+}
+
+void AdoptEpoch(const Turn& turn, const std::string& node, const Report& report) {
+  if (report.epoch <= turn.durable().epoch || report.cluster != turn.spec().name) {
+    return;
+  }
+  const std::string evidence = absl::StrCat(node, " has obeyed epoch ", report.epoch,
+                                            ", the store knows ", turn.durable().epoch);
+  turn.durable().epoch = report.epoch;
+  Quarantine(turn, evidence);
+}
+
+void LeaveQuarantineByForce(const Turn& turn, const std::string& target) {
+  TrustOnly(turn, target.empty() ? MostAdvanced(turn) : target);
+  BeginEpoch(turn);
+  turn.EnterStage(Stage::kFencing);
+}
+
+std::vector<std::string> WhoIsMissing(const ClusterState& state, BootTime now) {
+  std::vector<std::string> missing;
+  for (const auto& [node, member] : state.members) {
+    if (const std::string why = WhyMissing(state, member, now); !why.empty()) {
+      missing.push_back(absl::StrCat(node, ": ", why));
+    }
+  }
+  return missing;
+}
+
+const std::vector<Rule>& QuarantineRules() {
+  static const std::vector<Rule> rules = {
+      {"adopt-primary", PrimaryIsKnown, AdoptPrimary},
+  };
+  return rules;
+}
+
+}  // namespace pgmahout::controller
