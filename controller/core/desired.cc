@@ -16,9 +16,9 @@ Assignment AssignmentFor(const Durable& durable, bool is_primary) {
     case Stage::kStopping:
       return is_primary ? Assignment::kStop : Assignment::kStandby;
     case Stage::kFencing:
-      return is_primary ? Assignment::kStop : Assignment::kPrepare;
+      break;
   }
-  return Assignment::kNone;
+  return is_primary ? Assignment::kStop : Assignment::kPrepare;
 }
 
 }  // namespace

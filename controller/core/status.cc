@@ -121,9 +121,9 @@ std::string StateOfServer(ServerState server) {
     case ServerState::kStopping:
       return "stopping";
     case ServerState::kHung:
-      return "hung";
+      break;
   }
-  return "unknown";
+  return "hung";
 }
 
 }  // namespace
@@ -139,15 +139,15 @@ Phase PhaseOf(const ClusterState& state, BootTime now) {
     case Stage::kFencing:
       return PhaseWhileFencing(state, now);
     case Stage::kPromoting:
-      return {state.durable.planned ? "SwitchingOver" : "FailingOver",
-              absl::StrCat("promoting ", state.durable.primary)};
+      break;
   }
-  return {"", ""};
+  return {state.durable.planned ? "SwitchingOver" : "FailingOver",
+          absl::StrCat("promoting ", state.durable.primary)};
 }
 
 std::string MemberStateOf(const ClusterState& state, const std::string& node, BootTime now) {
   const MemberView* member = FindMember(state, node);
-  if (member == nullptr || !member->report.has_value() || !IsHeard(state, *member, now)) {
+  if (member == nullptr || !IsHeard(state, *member, now)) {
     return "unknown";
   }
   const Report& report = *member->report;
