@@ -109,7 +109,7 @@ Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
 }
 
 std::string StateOfServer(ServerState server) {
-  switch (server) {
+  switch (server) {  // cannot happen: a value without a case, which -Wswitch refuses
     case ServerState::kAbsent:
       return "absent";
     case ServerState::kStopped:
@@ -129,7 +129,7 @@ std::string StateOfServer(ServerState server) {
 }  // namespace
 
 Phase PhaseOf(const ClusterState& state, BootTime now) {
-  switch (state.durable.stage) {
+  switch (state.durable.stage) {  // cannot happen: a value without a case, which -Wswitch refuses
     case Stage::kCreating:
       return {"Creating", absl::StrJoin(Complaints(state, now), "; ")};
     case Stage::kRunning:
