@@ -210,10 +210,6 @@ Maybe Vote(const World& world) {
   return Wait(world, BallotOf(world).has_value() ? "voted" : "its WAL receiver is ending");
 }
 
-Maybe BeNothingYet(const World& world) {
-  return Wait(world, "waits for the first primary");
-}
-
 struct Rule {
   absl::string_view name;
   Maybe (*decide)(const World&);
@@ -233,8 +229,10 @@ constexpr Rule kRules[] = {
     {"initialize", Initialize},
     {"be-primary", BePrimary},
     {"be-standby", BeStandby},
-    {"be-nothing-yet", BeNothingYet},
 };
+
+// What is left: a member of a cluster that has no primary yet.
+constexpr absl::string_view kElse = "be-nothing-yet";
 
 }  // namespace
 
@@ -245,7 +243,9 @@ Step Next(const World& world) {
       return *step;
     }
   }
-  return Wait(world, "nothing to do");
+  Step step = Wait(world, "waits for the first primary");
+  step.rule = std::string(kElse);
+  return step;
 }
 
 }  // namespace pgmahout::agent

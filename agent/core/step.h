@@ -37,8 +37,6 @@ enum class StepKind {
 struct SlotAdvance {
   std::string name;
   Lsn to;
-
-  friend bool operator==(const SlotAdvance&, const SlotAdvance&) = default;
 };
 
 struct SlotPlan {
@@ -47,8 +45,6 @@ struct SlotPlan {
   std::vector<SlotAdvance> advance;
 
   bool empty() const { return create.empty() && drop.empty() && advance.empty(); }
-
-  friend bool operator==(const SlotPlan&, const SlotPlan&) = default;
 };
 
 struct Step {

@@ -238,12 +238,12 @@ void Absorb(const Turn& turn, const NamesPublished& event) {
 // ---- Rules of the beginning and the end ----
 
 bool BootstrapIsDone(const Turn& turn) {
-  const MemberView* first = FindMember(turn.state(), turn.durable().primary);
-  return turn.durable().stage == Stage::kCreating && first != nullptr &&
-         first->report.has_value() && first->report->server == ServerState::kRunning &&
-         first->report->role == ServerRole::kPrimary && first->report->roles_ready &&
-         first->report->system_identifier != 0 &&
-         first->report->writable_epoch == turn.durable().epoch;
+  const MemberView& first = Primary(turn);
+  return turn.durable().stage == Stage::kCreating && first.report.has_value() &&
+         first.report->server == ServerState::kRunning &&
+         first.report->role == ServerRole::kPrimary && first.report->roles_ready &&
+         first.report->system_identifier != 0 &&
+         first.report->writable_epoch == turn.durable().epoch;
 }
 
 void EndBootstrap(const Turn& turn, absl::string_view rule) {
@@ -346,8 +346,7 @@ void AnswerAll(const Turn& turn, const ClusterState& before, const Event& event)
       continue;
     }
     const bool asked = reported != nullptr && reported->node == node;
-    const bool changed = FindMember(before, node) == nullptr ||
-                         DesiredFor(before, node) != DesiredFor(turn.state(), node);
+    const bool changed = DesiredFor(before, node) != DesiredFor(turn.state(), node);
     if (asked || changed) {
       AnswerNode(turn, node, member);
     }

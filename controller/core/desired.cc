@@ -7,7 +7,7 @@ namespace pgmahout::controller {
 namespace {
 
 Assignment AssignmentFor(const Durable& durable, bool is_primary) {
-  switch (durable.stage) {
+  switch (durable.stage) {  // cannot happen: a value without a case, which -Wswitch refuses
     case Stage::kCreating:
       return is_primary ? Assignment::kBootstrap : Assignment::kNone;
     case Stage::kRunning:
@@ -16,9 +16,9 @@ Assignment AssignmentFor(const Durable& durable, bool is_primary) {
     case Stage::kStopping:
       return is_primary ? Assignment::kStop : Assignment::kStandby;
     case Stage::kFencing:
-      return is_primary ? Assignment::kStop : Assignment::kPrepare;
+      break;
   }
-  return Assignment::kNone;
+  return is_primary ? Assignment::kStop : Assignment::kPrepare;
 }
 
 }  // namespace

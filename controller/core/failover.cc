@@ -15,9 +15,8 @@ namespace pgmahout::controller {
 namespace {
 
 bool SaysItIsDown(const ClusterState& state) {
-  const MemberView* old = FindMember(state, state.durable.primary);
-  return old != nullptr && old->report.has_value() && old->report->epoch >= state.durable.epoch &&
-         IsDown(*old->report);
+  const MemberView& old = PrimaryOf(state);
+  return old.report.has_value() && old.report->epoch >= state.durable.epoch && IsDown(*old.report);
 }
 
 // ---- Suspecting the primary (stage kRunning) ----
@@ -34,8 +33,8 @@ Duration PatienceWithPrimary(const Turn& turn) {
 
 bool PrimaryReportsDown(const Turn& turn) {
   const MemberView& primary = Primary(turn);
-  if (!MayFailOver(turn) || !IsHeard(turn.state(), primary, turn.now) || !IsDown(*primary.report) ||
-      !primary.down_since.has_value()) {
+  if (!MayFailOver(turn) || !IsHeard(turn.state(), primary, turn.now) ||
+      !primary.down_since.has_value() || !IsDown(*primary.report)) {
     return false;
   }
   return !turn.spec().failover.restart_on_crash ||
@@ -133,7 +132,7 @@ std::optional<Candidate> Chosen(const ClusterState& state, BootTime now) {
   const std::vector<Candidate> candidates = CandidatesOf(state, now);
   std::optional<Candidate> best = BestOf(candidates);
   for (const Candidate& candidate : candidates) {
-    if (candidate.node == state.durable.target && best.has_value() &&
+    if (candidate.node == state.durable.target &&
         candidate.ballot.timeline == best->ballot.timeline &&
         candidate.ballot.lsn >= best->ballot.lsn) {
       return candidate;
@@ -393,8 +392,7 @@ std::optional<Candidate> BestOf(const std::vector<Candidate>& candidates) {
 }
 
 bool LeaseIsOver(const ClusterState& state, BootTime now) {
-  const MemberView* old = FindMember(state, state.durable.primary);
-  return old != nullptr && now >= old->may_write_until;
+  return now >= PrimaryOf(state).may_write_until;
 }
 
 namespace {
@@ -422,9 +420,12 @@ bool OldPrimaryIsFenced(const ClusterState& state, BootTime now, const Timing& t
 }
 
 std::string WhyNotEligible(const ClusterState& state, const std::string& node, BootTime now) {
-  const MemberView* member = FindMember(state, node);
-  if (member == nullptr || node == state.durable.primary) {
+  if (node == state.durable.primary) {
     return "";
+  }
+  const MemberView* member = FindMember(state, node);
+  if (member == nullptr) {
+    return "it is no member";
   }
   if (PriorityOf(state.durable.spec, node) == 0) {
     return "failover.priority is 0";

@@ -31,11 +31,11 @@ std::string Describe(const Quorum& quorum) {
 
 // The primary's report, if it is fresh and of the present epoch.
 const Report* PrimaryReport(const ClusterState& state, BootTime now) {
-  const MemberView* primary = FindMember(state, state.durable.primary);
-  if (primary == nullptr || !IsHeard(state, *primary, now)) {
+  const MemberView& primary = PrimaryOf(state);
+  if (!IsHeard(state, primary, now)) {
     return nullptr;
   }
-  const Report& report = *primary->report;
+  const Report& report = *primary.report;
   return report.role == ServerRole::kPrimary && report.writable_epoch == state.durable.epoch
              ? &report
              : nullptr;

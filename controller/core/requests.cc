@@ -55,16 +55,15 @@ std::string WhyNotTarget(const ClusterState& state, const std::string& node, Boo
 
 absl::Status CheckSwitchover(const ClusterState& state, const std::string& target, BootTime now) {
   const Durable& durable = state.durable;
-  const MemberView* primary = FindMember(state, durable.primary);
   if (durable.quarantined) {
     return RefuseInQuarantine(state, "switch over", now);
   }
+  const MemberView& primary = PrimaryOf(state);
   if (durable.stage != Stage::kRunning) {
     return Refuse(state, "switch over", {"a change of primary is under way, or there is none"},
                   "Wait until it is over: pgmahout watch " + durable.spec.name);
   }
-  if (primary == nullptr || !IsHeard(state, *primary, now) ||
-      primary->report->server != ServerState::kRunning) {
+  if (!IsHeard(state, primary, now) || primary.report->server != ServerState::kRunning) {
     return Refuse(state, "switch over",
                   {absl::StrCat("the primary ", durable.primary, " is not heard or does not run")},
                   "A lost primary is replaced by failover.");
@@ -108,9 +107,9 @@ absl::Status CheckFailover(const ClusterState& state,
       (FindMember(state, request.target) == nullptr || request.target == durable.primary)) {
     return Refuse(state, "fail over", {absl::StrCat(request.target, " is no standby")}, "");
   }
-  const MemberView* primary = FindMember(state, durable.primary);
-  const bool primary_runs = primary != nullptr && IsHeard(state, *primary, now) &&
-                            primary->report->server == ServerState::kRunning;
+  const MemberView& primary = PrimaryOf(state);
+  const bool primary_runs =
+      IsHeard(state, primary, now) && primary.report->server == ServerState::kRunning;
   if (durable.stage == Stage::kCreating || durable.stage == Stage::kPromoting ||
       durable.stage == Stage::kStopping) {
     return Refuse(state, "fail over",

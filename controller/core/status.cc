@@ -122,7 +122,7 @@ Phase PhaseInQuarantine(const ClusterState& state, BootTime now) {
 }
 
 std::string StateOfServer(ServerState server) {
-  switch (server) {
+  switch (server) {  // cannot happen: a value without a case, which -Wswitch refuses
     case ServerState::kAbsent:
       return "absent";
     case ServerState::kStopped:
@@ -134,9 +134,9 @@ std::string StateOfServer(ServerState server) {
     case ServerState::kStopping:
       return "stopping";
     case ServerState::kHung:
-      return "hung";
+      break;
   }
-  return "unknown";
+  return "hung";
 }
 
 }  // namespace
@@ -145,7 +145,7 @@ Phase PhaseOf(const ClusterState& state, BootTime now) {
   if (state.durable.quarantined) {
     return PhaseInQuarantine(state, now);
   }
-  switch (state.durable.stage) {
+  switch (state.durable.stage) {  // cannot happen: a value without a case, which -Wswitch refuses
     case Stage::kCreating:
       return {"Creating", absl::StrJoin(Complaints(state, now), "; ")};
     case Stage::kRunning:
@@ -155,15 +155,15 @@ Phase PhaseOf(const ClusterState& state, BootTime now) {
     case Stage::kFencing:
       return PhaseWhileFencing(state, now);
     case Stage::kPromoting:
-      return {state.durable.planned ? "SwitchingOver" : "FailingOver",
-              absl::StrCat("promoting ", state.durable.primary)};
+      break;
   }
-  return {"", ""};
+  return {state.durable.planned ? "SwitchingOver" : "FailingOver",
+          absl::StrCat("promoting ", state.durable.primary)};
 }
 
 std::string MemberStateOf(const ClusterState& state, const std::string& node, BootTime now) {
   const MemberView* member = FindMember(state, node);
-  if (member == nullptr || !member->report.has_value() || !IsHeard(state, *member, now)) {
+  if (member == nullptr || !IsHeard(state, *member, now)) {
     return "unknown";
   }
   const Report& report = *member->report;

@@ -61,11 +61,16 @@ inline const MemberView* FindMember(const ClusterState& state, const std::string
   return found == state.members.end() ? nullptr : &found->second;
 }
 
-// The primary, or in kFencing the node that was, or in kPromoting the one that was chosen.
-inline const MemberView& Primary(const Turn& turn) {
-  const MemberView* member = FindMember(turn.state(), turn.durable().primary);
+// The primary, or in kFencing the node that was, or in kPromoting the one that was chosen. It is a
+// member always: CheckSpecChange() sees to that.
+inline const MemberView& PrimaryOf(const ClusterState& state) {
+  const MemberView* member = FindMember(state, state.durable.primary);
   PGM_CHECK(member != nullptr);
   return *member;
+}
+
+inline const MemberView& Primary(const Turn& turn) {
+  return PrimaryOf(turn.state());
 }
 
 inline bool InStage(const Turn& turn, Stage stage) {

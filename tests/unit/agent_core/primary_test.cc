@@ -185,8 +185,9 @@ TEST(Slots, OfAStandbyFollowTheirOwnersWithinItsOwnReplay) {
   sql.slots = {{"pgmahout_db1", false, Lsn{39 << 20}}, {"pgmahout_db3", false, Lsn{20 << 20}}};
   EXPECT_EQ(Next(world).kind, StepKind::kWait) << "how far db3 is, is not known";
   world.member_lsn["db3"] = Lsn{36U << 20};
-  const std::vector<SlotAdvance> expected = {{"pgmahout_db3", Lsn{36U << 20}}};
-  EXPECT_EQ(PlanOf(world).advance, expected);
+  ASSERT_EQ(PlanOf(world).advance.size(), 1U);
+  EXPECT_EQ(PlanOf(world).advance[0].name, "pgmahout_db3");
+  EXPECT_EQ(PlanOf(world).advance[0].to, Lsn{36U << 20});
   world.member_lsn["db3"] = Lsn{99U << 20};
   EXPECT_EQ(PlanOf(world).advance[0].to, sql.replay_lsn) << "never beyond what is replayed here";
   world.member_lsn["db3"] = Lsn{35U << 20};
