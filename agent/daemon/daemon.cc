@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/core/alone.h"
 #include "agent/daemon/memory_file.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
@@ -175,6 +176,7 @@ void Daemon::Observed(Observation observation) {
   observation_ = std::move(observation);
   TrackStreaming();
   TrackReceiver(before);
+  AttachWitness(orders_.desired, &observation_);
   witnesses_.Take(observation_);
   const bool first = !std::exchange(observed_once_, true);
   Decide();
@@ -351,8 +353,7 @@ absl::Status Daemon::FeedGuard(const World& world, const Step& step) {
        BecomesPrimary(world, step) || (running_.has_value() && BecomesPrimary(world, *running_)));
   if (order.armed) {
     // Without a lease it must not run at all.
-    const BootTime deadline =
-        WriteDeadline(world.lease, world.witnesses, world.now).value_or(world.now);
+    const BootTime deadline = WriteDeadlineOf(world).value_or(world.now);
     order.data_directory = instance_.DataDirectory(world.memory);
     order.deadline = deadline - world.fence_margin / 3;
     order.epoch = world.memory.epoch;
@@ -484,7 +485,7 @@ void Daemon::Tell(bool heartbeat_is_due) {
   if (listener_) {
     std::optional<Lease> lease = orders_.lease;
     if (lease.has_value()) {
-      lease->deadline = *WriteDeadline(lease, world.witnesses, world.now);
+      lease->deadline = *WriteDeadlineOf(world);
     }
     listener_(Snapshot{report, observation_, lease, connected_, steps_run_, steps_failed_});
   }

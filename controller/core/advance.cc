@@ -11,6 +11,7 @@
 #include "controller/core/failover.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
+#include "controller/core/witness.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -43,7 +44,7 @@ void Absorb(const Turn& turn, const WatchInterrupted& event) {
 }
 
 void Absorb(const Turn& turn, const AgentConnected& event) {
-  MemberView* member = FindMember(turn.state(), event.node);
+  MemberView* member = FindAgent(turn.state(), event.node);
   if (member == nullptr) {
     return;
   }
@@ -54,7 +55,7 @@ void Absorb(const Turn& turn, const AgentConnected& event) {
 }
 
 void Absorb(const Turn& turn, const AgentDisconnected& event) {
-  if (MemberView* member = FindMember(turn.state(), event.node); member != nullptr) {
+  if (MemberView* member = FindAgent(turn.state(), event.node); member != nullptr) {
     member->connected = false;
     member->gone_since = turn.now;
   }
@@ -88,6 +89,17 @@ void NoteStepError(const Turn& turn,
   }
 }
 
+// Likewise: that the witness reaches it is what the primary says.
+void TakeWitness(const Turn& turn, bool attached) {
+  MemberView& witness = turn.state().witness;
+  witness.attached = attached;
+  if (attached) {
+    witness.not_streaming_since.reset();
+  } else if (!witness.not_streaming_since.has_value()) {
+    witness.not_streaming_since = turn.now;
+  }
+}
+
 // Who streams is what the primary says, not what a standby hopes.
 void TakeAttached(const Turn& turn, const Report& report) {
   std::map<std::string, Lsn> streaming;  // how far each has replayed
@@ -96,6 +108,7 @@ void TakeAttached(const Turn& turn, const Report& report) {
       streaming[standby.node] = standby.replay_lsn;
     }
   }
+  TakeWitness(turn, streaming.count(turn.spec().witness) > 0);
   for (auto& [node, member] : turn.state().members) {
     const bool attached = node != turn.durable().primary && streaming.count(node) > 0;
     if (attached && !member.attached) {
@@ -135,9 +148,12 @@ void TrackPrimary(const Turn& turn, MemberView& member, const Report& report) {
 }
 
 void Absorb(const Turn& turn, const AgentReported& event) {
-  MemberView* member = FindMember(turn.state(), event.node);
+  MemberView* member = FindAgent(turn.state(), event.node);
   if (member == nullptr) {
     return;
+  }
+  if (event.node == turn.spec().witness) {
+    NoteWitness(turn, event.report);
   }
   TakeVote(turn, event.node, *member, event.report);
   NoteStepError(turn, event.node, *member, event.report);
@@ -153,18 +169,34 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   }
 }
 
+// What is known of `node` goes on to hold in a new spec. A member that becomes the witness, or the
+// other way round, brings its connection only.
+MemberView KnownAgent(const Turn& turn, const std::string& node, bool same_part) {
+  const MemberView* known = FindAgent(turn.state(), node);
+  if (known == nullptr || same_part) {
+    return known == nullptr ? MemberView{} : *known;
+  }
+  MemberView agent;
+  agent.address = known->address;
+  agent.connected = known->connected;
+  agent.sequence = known->sequence;
+  agent.last_heard = known->last_heard;
+  return agent;
+}
+
 void Absorb(const Turn& turn, const SpecApplied& event) {
   if (!CheckSpecChange(turn.state(), event.spec).ok()) {
     return;  // the primary changed between the check for the caller and now
   }
   Durable& durable = turn.durable();
-  durable.spec = event.spec;
-  durable.revision += 1;
   std::map<std::string, MemberView> members;
   for (const std::string& node : event.spec.nodes) {
-    const auto known = turn.state().members.find(node);
-    members[node] = known == turn.state().members.end() ? MemberView{} : known->second;
+    members[node] = KnownAgent(turn, node, /*same_part=*/node != turn.spec().witness);
   }
+  turn.state().witness =
+      KnownAgent(turn, event.spec.witness, /*same_part=*/event.spec.witness == turn.spec().witness);
+  durable.spec = event.spec;
+  durable.revision += 1;
   turn.state().members = std::move(members);
   turn.Note("spec-applied", "", absl::StrCat("revision ", durable.revision));
 }
@@ -244,6 +276,7 @@ void EndBootstrap(const Turn& turn, absl::string_view rule) {
   for (auto& [node, member] : turn.state().members) {
     member.not_streaming_since = turn.now;
   }
+  turn.state().witness.not_streaming_since = turn.now;
   turn.Note(rule, turn.durable().primary,
             absl::StrCat("first primary, system identifier ", report.system_identifier), true);
 }
@@ -293,8 +326,8 @@ absl::string_view ApplyFirst(const std::vector<Rule>& rules, const Turn& turn) {
 
 // Safety first: who may write, then who must confirm, then names.
 absl::string_view ApplyOnce(const Turn& turn) {
-  for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &QuorumRules(),
-                            &NamesRules(), &HealthRules()}) {
+  for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &WitnessRules(),
+                            &QuorumRules(), &NamesRules(), &HealthRules()}) {
     if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
       return name;
     }
@@ -325,17 +358,21 @@ void AnswerNode(const Turn& turn, const std::string& node, MemberView& member) {
 // The heartbeat that came in is answered; so is everybody whose desired state has changed.
 void AnswerAll(const Turn& turn, const ClusterState& before, const Event& event) {
   const auto* reported = std::get_if<AgentReported>(&event);
-  for (auto& [node, member] : turn.state().members) {
+  const auto answer = [&](const std::string& node, MemberView& member) {
     if (!member.connected || member.sequence == 0) {
-      continue;
+      return;
     }
     const bool asked = reported != nullptr && reported->node == node;
-    const bool changed = FindMember(before, node) == nullptr ||
+    const bool changed = FindAgent(before, node) == nullptr ||
                          DesiredFor(before, node) != DesiredFor(turn.state(), node);
     if (asked || changed) {
       AnswerNode(turn, node, member);
     }
+  };
+  for (auto& [node, member] : turn.state().members) {
+    answer(node, member);
   }
+  answer(turn.spec().witness, turn.state().witness);
 }
 
 void CheckInvariants(const ClusterState& before, const ClusterState& after) {
@@ -365,6 +402,10 @@ Outcome Advance(ClusterState state, const Event& event, BootTime now, const Timi
   return out;
 }
 
+bool HasAgent(const ClusterState& state, const std::string& node) {
+  return FindAgent(state, node) != nullptr;
+}
+
 ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
   ClusterState state;
   state.started_at = now;
@@ -377,6 +418,8 @@ ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
     member.not_streaming_since = now;
     state.members[node] = member;
   }
+  state.witness.last_heard = now;
+  state.witness.not_streaming_since = now;
   state.durable = std::move(durable);
   return state;
 }

@@ -54,6 +54,9 @@ struct Durable {
   // `primary` was promoted as the measure of what was committed: until enough others hold what it
   // has, no votes prove anything.
   bool sole_copy = false;
+  // Every commit of earlier epochs is known to be on enough members of a quorum of this epoch or a
+  // later one: whom a witness let go on alone before it matters no more.
+  uint64_t confirmed_epoch = 0;
   bool planned = false;           // this change of primary is a switchover
   std::string target;             // the node a person asked for; empty: the best
   bool accept_data_loss = false;  // a person accepted that commits may be missing
@@ -100,6 +103,7 @@ struct NamesView {
 struct ClusterState {
   Durable durable;
   std::map<std::string, MemberView> members;  // exactly the nodes of the spec
+  MemberView witness;                         // the spec's witness; never in `members`
   BootTime started_at;                        // when this controller began to watch the cluster
   BootTime stage_since;                       // likewise, or when the stage changed
   // The primary's WAL position when `durable.quorum` was first seen in effect: once enough members

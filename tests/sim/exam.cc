@@ -26,6 +26,10 @@ void Simulation::AwaitHealthy(Duration limit, const std::string& after) {
 }
 
 void Simulation::Exam() {
+  if (!state_.durable.spec.witness.empty() && Random(2) == 0) {
+    LoseStandbyAndController();
+    return;
+  }
   switch (Random(5)) {
     case 0:
     case 1:
