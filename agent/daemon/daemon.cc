@@ -103,7 +103,8 @@ Daemon::Daemon(
       instance_(instance),
       link_(link),
       config_(std::move(config)),
-      guard_(clock, config_.guard) {}
+      guard_(clock, config_.guard),
+      visits_(loop, clock, config_.ca_file) {}
 
 Daemon::~Daemon() {
   instance_.CancelStep();
@@ -137,6 +138,9 @@ void Daemon::Tick() {
   guard_.LookAfter();
   if (now - last_observation_ >= LookPeriod()) {
     ObserveSoon();
+  }
+  if (IsWitness()) {
+    visits_.Tend(MakeWorld());
   }
   Decide();  // a deadline may have come
   Tell(now - last_heartbeat_ >= HeartbeatPeriod());
@@ -247,6 +251,7 @@ World Daemon::MakeWorld() const {
   world.lease = orders_.lease;
   world.witnesses = witnesses_.seen();
   world.observation = observation_;
+  world.observation.visit = visits_.last();
   world.memory = memory_;
   world.context = config_.context;
   world.now = clock_.Now();
@@ -255,39 +260,6 @@ World Daemon::MakeWorld() const {
 
 bool Daemon::InBackoff(const Step& step) const {
   return step.kind == failed_kind_ && clock_.Now() < retry_at_;
-}
-
-// While nothing is under way one look a second is enough.
-bool Daemon::IsBusy() const {
-  return running_.has_value() || last_step_.kind != StepKind::kWait || Hurries() ||
-         last_report_.server != ServerState::kRunning || not_streaming_since_.has_value();
-}
-
-// Writes wait for what happens here now.
-bool Daemon::Hurries() const {
-  if (!orders_.desired.has_value()) {
-    return false;
-  }
-  const DesiredState& desired = *orders_.desired;
-  return desired.assignment == Assignment::kPrepare || desired.clean_stop ||
-         (desired.assignment == Assignment::kPrimary && memory_.started_epoch < desired.epoch);
-}
-
-// detectAfter is only worth what the looks and heartbeats within it are: five of them.
-Duration Daemon::HeartbeatPeriod() const {
-  constexpr Duration kShortest{200};
-  if (!orders_.desired.has_value() || orders_.desired->cluster.empty()) {
-    return config_.observe_period;
-  }
-  return std::clamp(orders_.desired->spec.failover.detect_after / 5, kShortest,
-                    config_.observe_period);
-}
-
-Duration Daemon::LookPeriod() const {
-  if (Hurries()) {
-    return config_.hurried_period;
-  }
-  return IsBusy() ? config_.busy_period : HeartbeatPeriod();
 }
 
 void Daemon::Decide() {
@@ -471,6 +443,9 @@ void Daemon::Tell(bool heartbeat_is_due) {
   std::string error = step_error_;
   if (error.empty() && last_step_.blocked) {
     error = last_step_.reason;
+  }
+  if (error.empty() && IsWitness()) {
+    error = visits_.Trouble(world.now);
   }
   pgmahout::Report report = ReportOf(world, step, error);
   report.generation = orders_.generation;

@@ -71,6 +71,7 @@ std::string EncodeDurable(const Durable& durable) {
     *stored.add_older() = ToProto(older);
   }
   stored.set_sole_copy(durable.sole_copy);
+  stored.set_confirmed_epoch(durable.confirmed_epoch);
   stored.set_planned(durable.planned);
   stored.set_target(durable.target);
   stored.set_accept_data_loss(durable.accept_data_loss);
@@ -99,6 +100,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
     PGM_ASSIGN_OR_RETURN(durable.older.emplace_back(), FromProto(older));
   }
   durable.sole_copy = stored.sole_copy();
+  durable.confirmed_epoch = stored.confirmed_epoch();
   durable.planned = stored.planned();
   durable.target = stored.target();
   durable.accept_data_loss = stored.accept_data_loss();
