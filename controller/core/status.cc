@@ -45,7 +45,7 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
 std::string WitnessComplaint(const ClusterState& state, BootTime now) {
   const Durable& durable = state.durable;
   const MemberView& witness = state.witness;
-  if (durable.spec.witness.empty() || durable.quorum.witness == durable.spec.witness) {
+  if (durable.spec.witness.empty()) {
     return "";
   }
   const std::string name = absl::StrCat("witness ", durable.spec.witness, ": ");
