@@ -32,12 +32,16 @@ void Absorb(const Turn& turn, const WatchInterrupted& event) {
   ClusterState& state = turn.state();
   state.started_at = turn.now;
   state.stage_since = state.stage_since + event.missed;
-  for (auto& [node, member] : state.members) {
+  const auto move_on = [&event](MemberView& member) {
     member.last_heard = member.last_heard + event.missed;
     MoveOn(member.gone_since, event.missed);
     MoveOn(member.down_since, event.missed);
     MoveOn(member.not_streaming_since, event.missed);
+  };
+  for (auto& [node, member] : state.members) {
+    move_on(member);
   }
+  move_on(state.witness);
   turn.Note("watch-interrupted", "",
             absl::StrCat("this controller stood still for ", event.missed.count(),
                          " ms; that time counts as nobody's silence"));
@@ -179,6 +183,7 @@ MemberView KnownAgent(const Turn& turn, const std::string& node, bool same_part)
   MemberView agent;
   agent.address = known->address;
   agent.connected = known->connected;
+  agent.gone_since = known->gone_since;
   agent.sequence = known->sequence;
   agent.last_heard = known->last_heard;
   return agent;
