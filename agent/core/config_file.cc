@@ -153,11 +153,13 @@ std::string HostMask(const std::string& address) {
 // to 127.0.0.0/8, whatever address the peer listens on.
 std::vector<std::string> MemberSources(const DesiredState& desired) {
   std::vector<std::string> sources;
-  for (const Member& member : desired.members) {
+  const auto add = [&sources](const Member& member) {
     if (!member.address.empty()) {
       sources.push_back(HostMask(IsLoopback(member.address) ? "127.0.0.1" : member.address));
     }
-  }
+  };
+  std::for_each(desired.members.begin(), desired.members.end(), add);
+  add(desired.witness);  // it looks at the primary
   std::sort(sources.begin(), sources.end());
   sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
   return sources;
@@ -199,6 +201,9 @@ std::string RenderConfig(const DesiredState& desired, const ConfigContext& conte
   Append(&text, ReplicationSettings(desired));
   Append(&text, ArchiveSettings(desired, context, NeedsArchive(desired, detached)));
   Append(&text, FollowSettings(desired, context, detached));
+  if (context.wished_epoch != 0) {
+    Append(&text, {{std::string(kWishParameter), absl::StrCat(context.wished_epoch)}});
+  }
   absl::StrAppend(&text, kConfigIdPrefix, absl::Hex(Fingerprint(text), absl::kZeroPad16), "'\n");
   return text;
 }

@@ -3,6 +3,7 @@
 // difference between what should be and what is on disk is a comparison of two strings.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,10 +21,15 @@ struct ConfigContext {
   std::string certificate_file, key_file, ca_file;  // readable by the server
   std::string password_file;                        // libpq passfile of the replication role
   std::string wal_program;
+  // Not of the VM: the epoch at which this primary asks its witness to go on alone; 0: it does not.
+  uint64_t wished_epoch = 0;
 };
 
 // The replication role that standbys and pg_rewind connect as.
 inline constexpr absl::string_view kReplicationRole = "pgmahout_replication";
+
+// Set in pgmahout.conf to the epoch at which the primary asks its witness to go on alone.
+inline constexpr absl::string_view kWishParameter = "pgmahout.alone_wish";
 
 // pgmahout.conf for what `desired` says. With `detached` primary_conninfo and restore_command are
 // empty: a standby that has voted receives from nobody. restore_command is set only where there is

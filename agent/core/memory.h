@@ -19,6 +19,8 @@ struct Memory {
   uint64_t rewind_tried_epoch = 0;  // pg_rewind is tried once per epoch
   uint64_t backfilled_epoch = 0;    // the archive holds all WAL from before this epoch
   uint64_t checkpointed_epoch = 0;  // a checkpoint followed the promotion of this epoch
+  // Primary: it went on alone at this epoch. Witness: it allowed that (agent/core/alone.h).
+  uint64_t alone_epoch = 0;
 
   friend bool operator==(const Memory&, const Memory&) = default;
 };

@@ -69,6 +69,7 @@ struct SqlFacts {
   std::optional<BootTime> marker_before;
   Lsn marker_lsn;
   std::vector<Attached> attached;
+  std::vector<std::string> echoes;        // what witnesses say on their connections (alone.h)
   std::vector<Slot> slots;                // physical ones
   std::string config_id;                  // pgmahout.config_id as loaded
   std::string synchronous_standby_names;  // as loaded
@@ -93,6 +94,15 @@ struct DiskHealth {
   friend bool operator==(const DiskHealth&, const DiskHealth&) = default;
 };
 
+// What a witness found on the primary.
+struct Visit {
+  BootTime at;                // when it was begun
+  Lsn lsn;                    // pg_current_wal_flush_lsn()
+  uint64_t wished_epoch = 0;  // at which the primary asks to go on alone; 0: it does not
+
+  friend bool operator==(const Visit&, const Visit&) = default;
+};
+
 struct Observation {
   DataDirectory data;
   ServerState server = ServerState::kAbsent;
@@ -103,6 +113,7 @@ struct Observation {
   std::optional<BootTime> unresponsive_since;   // when fresh connections stopped being answered
   std::optional<BootTime> not_streaming_since;  // a running standby that receives nothing
   std::optional<BootTime> receiver_heard_at;    // the last message of a streaming upstream
+  std::optional<Visit> visit;                   // witness: the last that succeeded
   BootTime taken_at;                            // when it was begun
   DiskHealth disk;
   uint64_t disk_free_bytes = 0;

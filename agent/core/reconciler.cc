@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/core/alone.h"
 #include "agent/core/rules.h"
-#include "agent/core/witness.h"
 
 namespace pgmahout::agent {
 
@@ -92,7 +92,7 @@ Maybe FenceAtDeadline(const World& world) {
   if (world.memory.cluster.empty() || !RunsAsPrimary(world.observation)) {
     return std::nullopt;
   }
-  const std::optional<BootTime> deadline = WriteDeadline(world.lease, world.witnesses, world.now);
+  const std::optional<BootTime> deadline = WriteDeadlineOf(world);
   if (!deadline.has_value() || world.now >= *deadline - world.fence_margin / 3) {
     return Do(world, StepKind::kKill, "the lease to be primary is over");
   }
@@ -226,6 +226,9 @@ constexpr Rule kRules[] = {
     {"remember-orders", RememberOrders},
     {"stop-as-ordered", StopAsOrdered},
     {"vote", Vote},
+    {"be-witness", BeWitness},
+    {"go-on-alone", GoOnAlone},
+    {"stay-alone", StayAlone},
     {"initialize", Initialize},
     {"be-primary", BePrimary},
     {"be-standby", BeStandby},
@@ -234,9 +237,7 @@ constexpr Rule kRules[] = {
 // What is left: a member of a cluster that has no primary yet.
 constexpr absl::string_view kElse = "be-nothing-yet";
 
-}  // namespace
-
-Step Next(const World& world) {
+Step Decide(const World& world) {
   for (const Rule& rule : kRules) {
     if (Maybe step = rule.decide(world)) {
       step->rule = std::string(rule.name);
@@ -246,6 +247,12 @@ Step Next(const World& world) {
   Step step = Wait(world, "waits for the first primary");
   step.rule = std::string(kElse);
   return step;
+}
+
+}  // namespace
+
+Step Next(const World& world) {
+  return GoesOnAlone(world) ? Decide(AsAlone(world)) : Decide(world);
 }
 
 }  // namespace pgmahout::agent

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "agent/core/alone.h"
 #include "agent/core/reconciler.h"
 #include "agent/core/rules.h"
 
@@ -138,6 +139,9 @@ void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
 }  // namespace
 
 Report ReportOf(const World& world, const std::string& step, const std::string& step_error) {
+  if (GoesOnAlone(world)) {
+    return ReportOf(AsAlone(world), step, step_error);
+  }
   const Observation& seen = world.observation;
   Report report;
   report.cluster = world.memory.cluster;
@@ -154,6 +158,10 @@ Report ReportOf(const World& world, const std::string& step, const std::string& 
   }
   if (report.step_error.empty() && seen.disk.full) {
     report.step_error = seen.disk.error;
+  }
+  report.alone_epoch = world.memory.alone_epoch;
+  if (world.desired.has_value() && Assigned(world, Assignment::kWitness)) {
+    report.receiver_streaming = ReachesPrimary(world, DetectAfter(world));
   }
   if (seen.sql.has_value()) {
     ReportSql(world, *seen.sql, &report);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/core/alone.h"
 #include "agent/daemon/memory_file.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
@@ -102,7 +103,8 @@ Daemon::Daemon(
       instance_(instance),
       link_(link),
       config_(std::move(config)),
-      guard_(clock, config_.guard) {}
+      guard_(clock, config_.guard),
+      visits_(loop, clock, config_.ca_file) {}
 
 Daemon::~Daemon() {
   instance_.CancelStep();
@@ -136,6 +138,9 @@ void Daemon::Tick() {
   guard_.LookAfter();
   if (now - last_observation_ >= LookPeriod()) {
     ObserveSoon();
+  }
+  if (IsWitness()) {
+    visits_.Tend(MakeWorld());
   }
   Decide();  // a deadline may have come
   Tell(now - last_heartbeat_ >= HeartbeatPeriod());
@@ -175,6 +180,7 @@ void Daemon::Observed(Observation observation) {
   observation_ = std::move(observation);
   TrackStreaming();
   TrackReceiver(before);
+  AttachWitness(orders_.desired, &observation_);
   witnesses_.Take(observation_);
   const bool first = !std::exchange(observed_once_, true);
   Decide();
@@ -245,6 +251,7 @@ World Daemon::MakeWorld() const {
   world.lease = orders_.lease;
   world.witnesses = witnesses_.seen();
   world.observation = observation_;
+  world.observation.visit = visits_.last();
   world.memory = memory_;
   world.context = config_.context;
   world.now = clock_.Now();
@@ -253,39 +260,6 @@ World Daemon::MakeWorld() const {
 
 bool Daemon::InBackoff(const Step& step) const {
   return step.kind == failed_kind_ && clock_.Now() < retry_at_;
-}
-
-// While nothing is under way one look a second is enough.
-bool Daemon::IsBusy() const {
-  return running_.has_value() || last_step_.kind != StepKind::kWait || Hurries() ||
-         last_report_.server != ServerState::kRunning || not_streaming_since_.has_value();
-}
-
-// Writes wait for what happens here now.
-bool Daemon::Hurries() const {
-  if (!orders_.desired.has_value()) {
-    return false;
-  }
-  const DesiredState& desired = *orders_.desired;
-  return desired.assignment == Assignment::kPrepare || desired.clean_stop ||
-         (desired.assignment == Assignment::kPrimary && memory_.started_epoch < desired.epoch);
-}
-
-// detectAfter is only worth what the looks and heartbeats within it are: five of them.
-Duration Daemon::HeartbeatPeriod() const {
-  constexpr Duration kShortest{200};
-  if (!orders_.desired.has_value() || orders_.desired->cluster.empty()) {
-    return config_.observe_period;
-  }
-  return std::clamp(orders_.desired->spec.failover.detect_after / 5, kShortest,
-                    config_.observe_period);
-}
-
-Duration Daemon::LookPeriod() const {
-  if (Hurries()) {
-    return config_.hurried_period;
-  }
-  return IsBusy() ? config_.busy_period : HeartbeatPeriod();
 }
 
 void Daemon::Decide() {
@@ -351,8 +325,7 @@ absl::Status Daemon::FeedGuard(const World& world, const Step& step) {
        BecomesPrimary(world, step) || (running_.has_value() && BecomesPrimary(world, *running_)));
   if (order.armed) {
     // Without a lease it must not run at all.
-    const BootTime deadline =
-        WriteDeadline(world.lease, world.witnesses, world.now).value_or(world.now);
+    const BootTime deadline = WriteDeadlineOf(world).value_or(world.now);
     order.data_directory = instance_.DataDirectory(world.memory);
     order.deadline = deadline - world.fence_margin / 3;
     order.epoch = world.memory.epoch;
@@ -471,6 +444,9 @@ void Daemon::Tell(bool heartbeat_is_due) {
   if (error.empty() && last_step_.blocked) {
     error = last_step_.reason;
   }
+  if (error.empty() && IsWitness()) {
+    error = visits_.Trouble(world.now);
+  }
   pgmahout::Report report = ReportOf(world, step, error);
   report.generation = orders_.generation;
   report.obeyed_incarnation = orders_.incarnation;
@@ -485,7 +461,7 @@ void Daemon::Tell(bool heartbeat_is_due) {
   if (listener_) {
     std::optional<Lease> lease = orders_.lease;
     if (lease.has_value()) {
-      lease->deadline = *WriteDeadline(lease, world.witnesses, world.now);
+      lease->deadline = *WriteDeadlineOf(world);
     }
     listener_(Snapshot{report, observation_, lease, connected_, steps_run_, steps_failed_});
   }

@@ -13,6 +13,7 @@
 #include "agent/core/reconciler.h"
 #include "agent/core/witness.h"
 #include "agent/daemon/guard_feed.h"
+#include "agent/daemon/primary_visits.h"
 #include "agent/daemon/snapshot.h"
 #include "agent/link/link.h"
 #include "agent/postgres/instance.h"
@@ -25,6 +26,7 @@ struct DaemonConfig {
   std::string state_dir;
   ConfigContext context;
   std::string agent_version;
+  std::string ca_file;  // of this node; a witness trusts the primary's certificate by it
   GuardConfig guard;
   Duration observe_period{1'000};
   Duration busy_period{100};    // while something is under way
@@ -64,6 +66,7 @@ class Daemon {
   void WatchPostmaster();
   World MakeWorld() const;
   bool InBackoff(const Step& step) const;
+  bool IsWitness() const;
   bool IsBusy() const;
   bool Hurries() const;
   Duration HeartbeatPeriod() const;
@@ -109,6 +112,7 @@ class Daemon {
   std::function<void(const Snapshot&)> listener_;
 
   GuardFeed guard_;
+  PrimaryVisits visits_;
   Worker observer_{"observer"};
   Worker stepper_{"stepper"};
   Worker fencer_{"fencer"};

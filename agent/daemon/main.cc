@@ -105,6 +105,7 @@ absl::Status Run(const Flags& flags) {
   daemon_config.context = MakeContext(config);
   daemon_config.guard =
       GuardConfig{config.guard_program, config.control == "direct", config.state_dir};
+  daemon_config.ca_file = enroll.ca_file;
   daemon_config.agent_version = std::string(kVersion);
   Daemon daemon(loop, SystemClock(), *instance, *link, daemon_config);
   daemon.OnSnapshot([&exporter](const Snapshot& snapshot) { exporter->Update(snapshot); });

@@ -69,7 +69,8 @@ std::string EncodeMemory(const Memory& memory) {
                {"started_epoch", absl::StrCat(memory.started_epoch)},
                {"rewind_tried_epoch", absl::StrCat(memory.rewind_tried_epoch)},
                {"backfilled_epoch", absl::StrCat(memory.backfilled_epoch)},
-               {"checkpointed_epoch", absl::StrCat(memory.checkpointed_epoch)}});
+               {"checkpointed_epoch", absl::StrCat(memory.checkpointed_epoch)},
+               {"alone_epoch", absl::StrCat(memory.alone_epoch)}});
 }
 
 absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
@@ -85,6 +86,7 @@ absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "rewind_tried_epoch", &memory.rewind_tried_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "backfilled_epoch", &memory.backfilled_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "checkpointed_epoch", &memory.checkpointed_epoch));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "alone_epoch", &memory.alone_epoch));
   return memory;
 }
 

@@ -4,7 +4,6 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -58,12 +57,26 @@ absl::StatusOr<Session> Session::Open(const std::string& socket_directory,
                                       const std::string& database,
                                       BootTime deadline,
                                       const std::atomic<bool>* cancelled) {
-  const std::string port_text = absl::StrCat(port);
-  const std::array<const char*, 7> names = {"host",    "port", "dbname", "user", "application_name",
-                                            "options", nullptr};
-  const std::array<const char*, 7> values = {
-      socket_directory.c_str(), port_text.c_str(), database.c_str(), "postgres",
-      "pgmahout-agent",         kOptions,          nullptr};
+  return Open({{"host", socket_directory},
+               {"port", absl::StrCat(port)},
+               {"dbname", database},
+               {"user", "postgres"},
+               {"application_name", "pgmahout-agent"},
+               {"options", kOptions}},
+              deadline, cancelled);
+}
+
+absl::StatusOr<Session> Session::Open(const ConnectionWords& words,
+                                      BootTime deadline,
+                                      const std::atomic<bool>* cancelled) {
+  std::vector<const char*> names;
+  std::vector<const char*> values;
+  for (const auto& [name, value] : words) {
+    names.push_back(name.c_str());
+    values.push_back(value.c_str());
+  }
+  names.push_back(nullptr);
+  values.push_back(nullptr);
   Session session(PQconnectStartParams(names.data(), values.data(), 0), cancelled);
   PGconn* connection = session.connection_.get();
   if (connection == nullptr) {

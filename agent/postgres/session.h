@@ -12,6 +12,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,6 +24,7 @@ namespace pgmahout::agent {
 
 using Row = std::vector<std::string>;  // NULL is an empty text
 using Rows = std::vector<Row>;
+using ConnectionWords = std::vector<std::pair<std::string, std::string>>;  // libpq's keywords
 
 class Session {
  public:
@@ -31,6 +33,11 @@ class Session {
   static absl::StatusOr<Session> Open(const std::string& socket_directory,
                                       uint16_t port,
                                       const std::string& database,
+                                      BootTime deadline,
+                                      const std::atomic<bool>* cancelled = nullptr);
+
+  // Connects as `words` say; the address must be numeric, as a name lookup would block.
+  static absl::StatusOr<Session> Open(const ConnectionWords& words,
                                       BootTime deadline,
                                       const std::atomic<bool>* cancelled = nullptr);
 

@@ -48,9 +48,12 @@ SELECT r.rec,
        LEFT JOIN pg_stat_wal_receiver w ON true
        CROSS JOIN pg_stat_archiver a)sql";
 
+// Standbys, and what witnesses say (agent/core/alone.h).
 constexpr char kAttachedQuery[] =
     "SELECT application_name, state = 'streaming', sync_state, coalesce(flush_lsn, '0/0'), "
-    "coalesce(replay_lsn, '0/0') FROM pg_stat_replication ORDER BY 1";
+    "coalesce(replay_lsn, '0/0') FROM pg_stat_replication UNION ALL "
+    "SELECT application_name, false, 'echo', '0/0', '0/0' FROM pg_stat_activity "
+    "WHERE application_name LIKE 'pgmw:%%' AND usename = %s ORDER BY 1";
 
 constexpr char kSlotsQuery[] =
     "SELECT slot_name, active, coalesce(restart_lsn, '0/0') FROM pg_replication_slots "
@@ -166,9 +169,14 @@ absl::StatusOr<SqlFacts> AskFacts(Session& session,
     return absl::InternalError("the server's answer has another shape than was asked for");
   }
   SqlFacts facts = TakeMain(main_rows[0], data_directory);
-  PGM_ASSIGN_OR_RETURN(const Rows attached, session.Query(kAttachedQuery, deadline));
+  PGM_ASSIGN_OR_RETURN(
+      const Rows attached,
+      session.Query(absl::StrFormat(kAttachedQuery, QuoteLiteral(kReplicationRole)), deadline));
   for (const Row& row : attached) {
-    if (CheckObjectName("node name", row[0]).ok()) {  // others are pg_basebackup and the like
+    if (row[2] == "echo") {
+      facts.echoes.push_back(row[0]);
+    } else if (CheckObjectName("node name", row[0])
+                   .ok()) {  // others are pg_basebackup and the like
       facts.attached.push_back(
           Attached{row[0], IsTrue(row[1]), row[2], LsnOf(row[3]), LsnOf(row[4])});
     }

@@ -23,6 +23,7 @@ enum class Assignment {
   kStandby,    // follow `upstream`
   kPrepare,    // vote: stop receiving WAL, then report how far the WAL reaches
   kStop,       // no PostgreSQL process may run here; for a switchover: a clean, caught-up stop
+  kWitness,    // no member and no PostgreSQL: remember epochs, and who may go on alone
 };
 
 // "ANY number (standbys)" of synchronous_standby_names. number 0 means asynchronous; `standbys` are
@@ -30,6 +31,9 @@ enum class Assignment {
 struct Quorum {
   uint32_t number = 0;
   std::vector<std::string> standbys;  // node names, sorted
+  // The node that may let the primary go on alone, so that commits wait for nobody, while neither
+  // the controller nor enough standbys are heard. Empty: nobody may.
+  std::string witness;
 
   friend bool operator==(const Quorum&, const Quorum&) = default;
 };
@@ -63,13 +67,14 @@ struct DesiredState {
   uint64_t epoch = 0;
   uint64_t system_identifier = 0;  // 0: not known yet, only with kBootstrap
   Assignment assignment = Assignment::kNone;
-  std::string upstream;  // kStandby: the node to follow
+  std::string upstream;  // kStandby: the node to follow; kWitness: the primary, or who was
   // kStandby: where the upstream's timeline left its parent; WAL of ours beyond it has diverged.
   // 0/0: never forked, or not known.
   uint32_t upstream_timeline = 0;
   Lsn fork_lsn;
   Quorum quorum;                // kPrimary, and what a later primary starts with
   std::vector<Member> members;  // all of the cluster, this node included; sorted by node
+  Member witness;               // no member; empty: the cluster has none
   ClusterSpec spec;
   std::string replication_password;
   std::vector<RoleCredential> credentials;

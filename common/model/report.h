@@ -62,7 +62,7 @@ struct Report {
   Lsn replay_lsn;   // standby
   int64_t replay_lag_milliseconds = 0;
   bool replay_paused = false;
-  bool receiver_streaming = false;
+  bool receiver_streaming = false;  // witness: it reaches the primary
   std::string receiver_upstream;           // node name it streams from, if known
   bool upstream_unreachable = false;       // its own connection attempts to the upstream fail
   std::optional<Quorum> quorum_in_effect;  // primary: confirmed settled, on a fresh connection
@@ -73,6 +73,8 @@ struct Report {
   bool clean_stop = false;
   uint64_t writable_epoch = 0;  // primary: writable since the order of this epoch
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
+  // Primary: the last epoch at which it went on alone. Witness: the last at which it allowed that.
+  uint64_t alone_epoch = 0;
   std::string server_version;   // "14.23"
   std::string agent_version;
   std::string step;        // what the agent is doing: "base-backup 42%"

@@ -30,6 +30,8 @@ v1::Assignment AssignmentToProto(Assignment assignment) {
       return v1::ASSIGNMENT_PREPARE;
     case Assignment::kStop:
       return v1::ASSIGNMENT_STOP;
+    case Assignment::kWitness:
+      return v1::ASSIGNMENT_WITNESS;
   }
   return v1::ASSIGNMENT_NONE;
 }
@@ -48,12 +50,22 @@ absl::StatusOr<Assignment> AssignmentFromProto(v1::Assignment assignment) {
       return Assignment::kPrepare;
     case v1::ASSIGNMENT_STOP:
       return Assignment::kStop;
+    case v1::ASSIGNMENT_WITNESS:
+      return Assignment::kWitness;
     default:
       // Never guess: an unknown assignment comes from a newer controller.
       return WithHint(absl::InvalidArgumentError(
                           absl::StrCat("unknown assignment ", static_cast<int>(assignment))),
                       "The controller is newer than this agent; upgrade the agent.");
   }
+}
+
+v1::MemberAddress ToProto(const Member& member) {
+  v1::MemberAddress proto;
+  proto.set_node(member.node);
+  proto.set_address(member.address);
+  proto.set_port(member.port);
+  return proto;
 }
 
 absl::StatusOr<Member> MemberFromProto(const v1::MemberAddress& proto) {
@@ -85,6 +97,9 @@ absl::Status ReadMembersAndCredentials(const v1::DesiredState& proto, DesiredSta
     PGM_ASSIGN_OR_RETURN(Member converted, MemberFromProto(member));
     desired->members.push_back(std::move(converted));
   }
+  if (proto.has_witness()) {
+    PGM_ASSIGN_OR_RETURN(desired->witness, MemberFromProto(proto.witness()));
+  }
   for (const v1::RoleCredential& credential : proto.credentials()) {
     PGM_RETURN_IF_ERROR(CheckRoleName(credential.role()));
     if (credential.verifier().size() > kSecretBytesMax) {
@@ -102,6 +117,7 @@ v1::Quorum ToProto(const Quorum& quorum) {
   v1::Quorum proto;
   proto.set_number(quorum.number);
   proto.mutable_standbys()->Assign(quorum.standbys.begin(), quorum.standbys.end());
+  proto.set_witness(quorum.witness);
   return proto;
 }
 
@@ -113,6 +129,8 @@ absl::StatusOr<Quorum> FromProto(const v1::Quorum& proto) {
     PGM_RETURN_IF_ERROR(CheckObjectName("standby name", standby));
     quorum.standbys.push_back(standby);
   }
+  PGM_RETURN_IF_ERROR(CheckWireNameIfSet("witness name", proto.witness()));
+  quorum.witness = proto.witness();
   return quorum;
 }
 
@@ -128,10 +146,10 @@ v1::DesiredState ToProto(const DesiredState& desired) {
   proto.set_fork_lsn(desired.fork_lsn.value);
   *proto.mutable_quorum() = ToProto(desired.quorum);
   for (const Member& member : desired.members) {
-    v1::MemberAddress* const to = proto.add_members();
-    to->set_node(member.node);
-    to->set_address(member.address);
-    to->set_port(member.port);
+    *proto.add_members() = ToProto(member);
+  }
+  if (!desired.witness.node.empty()) {
+    *proto.mutable_witness() = ToProto(desired.witness);
   }
   if (!desired.spec.name.empty()) {
     *proto.mutable_spec() = ToProto(desired.spec);

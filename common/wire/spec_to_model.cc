@@ -2,6 +2,7 @@
 // A cluster's spec as a whole: identity, placement, and the order in which the sections are read.
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -56,6 +57,31 @@ void ReadPlacement(const v1::Placement& proto, ClusterSpec* spec, Violations* vi
     }
     spec->nodes.push_back(node);
   }
+  spec->witness = proto.witness();
+}
+
+// A witness where it could do nothing is a misunderstanding.
+void CheckWitness(const ClusterSpec& spec, Violations* violations) {
+  const std::string path = "spec.placement.witness";
+  if (spec.witness.empty()) {
+    return;
+  }
+  violations->AddIfError(path, CheckObjectName("node name", spec.witness));
+  if (std::find(spec.nodes.begin(), spec.nodes.end(), spec.witness) != spec.nodes.end()) {
+    violations->Add(path, absl::StrCat("the witness \"", spec.witness, "\" is a member too"),
+                    "A witness has no PostgreSQL and must not share the fate of a member: name a "
+                    "node of its own.");
+  } else if (spec.nodes.size() != 2) {
+    violations->Add(path,
+                    absl::StrCat("a cluster of ", spec.nodes.size(), " has no use for a witness"),
+                    "It helps a cluster of two only. With three or more, standbys are witnesses; a "
+                    "single node needs none.");
+  }
+  if (spec.synchronous.durability == DataDurability::kRequired) {
+    violations->Add(path, "a witness is of no use with dataDurability: required",
+                    "It lets a primary go on without its standby, which `required` forbids. Leave "
+                    "it out, or set dataDurability: preferred.");
+  }
 }
 
 }  // namespace
@@ -68,6 +94,7 @@ absl::StatusOr<ClusterSpec> ToModel(const v1::Cluster& cluster,
   ReadPlacement(cluster.spec().placement(), &spec, &found);
   ReadPostgresql(cluster.spec().postgresql(), &spec, &found);
   ReadSynchronous(cluster.spec().synchronous(), &spec, &found);
+  CheckWitness(spec, &found);
   ReadFailover(cluster.spec().failover(), &spec, &found);
   ReadDns(cluster.spec().dns(), &spec, &found);
   ReadArchive(cluster.spec().archive(), &spec, &found);

@@ -72,6 +72,7 @@ v1::Cluster ToProto(const ClusterSpec& spec) {
   cluster.mutable_metadata()->set_tenant(spec.tenant);
   v1::ClusterSpec* const to = cluster.mutable_spec();
   to->mutable_placement()->mutable_nodes()->Assign(spec.nodes.begin(), spec.nodes.end());
+  to->mutable_placement()->set_witness(spec.witness);
   WritePostgresql(spec, to->mutable_postgresql());
   to->mutable_synchronous()->set_method("any");
   to->mutable_synchronous()->set_number(spec.synchronous.number);

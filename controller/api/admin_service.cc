@@ -257,6 +257,10 @@ AdminService::Unary* AdminService::ListNodes(Context* context,
       node.set_connected(agent != on_.conductor.agents().end());
       if (node.connected()) {
         node.set_cluster(agent->second.cluster);
+        const ClusterState* state = on_.conductor.Find(node.cluster());
+        if (state != nullptr) {
+          node.set_role(name == state->durable.spec.witness ? "witness" : "member");
+        }
       }
     }
     return absl::OkStatus();
@@ -268,10 +272,10 @@ AdminService::Unary* AdminService::RemoveNode(Context* context,
                                               v1::ActionResponse* response) {
   return RunNow(context, [this, request, response]() -> absl::Status {
     for (const std::string& cluster : on_.conductor.Names()) {
-      if (on_.conductor.Find(cluster)->members.count(request->name()) > 0) {
+      if (HasAgent(*on_.conductor.Find(cluster), request->name())) {
         return WithHint(absl::FailedPreconditionError(absl::StrCat(
                             "node \"", request->name(), "\" belongs to cluster \"", cluster, "\"")),
-                        "Take it out of spec.placement.nodes first.");
+                        "Take it out of spec.placement first.");
       }
     }
     PGM_RETURN_IF_ERROR(on_.registry.RemoveNode(request->name()));

@@ -43,6 +43,9 @@ ControllerSnapshot SnapshotOf(const Conductor& conductor, uint64_t incarnation) 
         targets.try_emplace(node, Target{node, member.address, name});
       }
     }
+    if (const std::string& witness = state.durable.spec.witness; !state.witness.address.empty()) {
+      targets.try_emplace(witness, Target{witness, state.witness.address, name});
+    }
   }
   for (auto& [node, target] : targets) {
     snapshot.targets.push_back(std::move(target));

@@ -67,6 +67,23 @@ v1::MemberStatus ViewOf(const ClusterState& state,
   return status;
 }
 
+// No member, but people look for it where the members are.
+v1::MemberStatus WitnessView(const ClusterState& state, BootTime now) {
+  v1::MemberStatus status;
+  status.set_node(state.durable.spec.witness);
+  status.set_address(state.witness.address);
+  status.set_role("witness");
+  status.set_state(WitnessStateOf(state, now));
+  status.set_receive_lsn("0/0");
+  status.set_replay_lsn("0/0");
+  status.set_eligible_reason("a witness holds no data");
+  status.set_agent_connected(state.witness.connected);
+  if (state.witness.report.has_value()) {
+    status.set_agent_version(state.witness.report->agent_version);
+  }
+  return status;
+}
+
 }  // namespace
 
 v1::ClusterStatus StatusView(const ClusterState& state, BootTime now) {
@@ -91,6 +108,9 @@ v1::ClusterStatus StatusView(const ClusterState& state, BootTime now) {
   dns.mutable_addresses()->Assign(state.names.answered.begin(), state.names.answered.end());
   for (const auto& [node, member] : state.members) {
     *status.add_members() = ViewOf(state, node, member, now);
+  }
+  if (!durable.spec.witness.empty()) {
+    *status.add_members() = WitnessView(state, now);
   }
   return status;
 }

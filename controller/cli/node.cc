@@ -13,6 +13,10 @@
 namespace pgmahout::cli {
 namespace {
 
+std::string ClusterText(const v1::Node& node) {
+  return node.role() == "witness" ? absl::StrCat(node.cluster(), " (witness)") : node.cluster();
+}
+
 void PrintTable(const std::vector<v1::Node>& nodes, Session* session) {
   const bool is_wide = session->options.output == OutputFormat::kWide;
   std::vector<std::string> columns = {"NODE", "ADDRESS", "CLUSTER", "AGENT", "CONNECTED"};
@@ -21,7 +25,7 @@ void PrintTable(const std::vector<v1::Node>& nodes, Session* session) {
   }
   Table table(std::move(columns));
   for (const v1::Node& node : nodes) {
-    std::vector<std::string> row = {node.name(), node.address(), node.cluster(),
+    std::vector<std::string> row = {node.name(), node.address(), ClusterText(node),
                                     node.agent_version(), node.connected() ? "yes" : "no"};
     if (is_wide) {
       row.push_back(TimeText(node.certificate_not_after_ms()));

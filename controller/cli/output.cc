@@ -85,6 +85,7 @@ Json ToJson(const v1::Node& node) {
   json["name"] = node.name();
   json["address"] = node.address();
   json["cluster"] = node.cluster();
+  json["role"] = node.role();
   json["agentVersion"] = node.agent_version();
   json["connected"] = node.connected();
   json["certificateNotAfter"] = TimeText(node.certificate_not_after_ms());

@@ -183,7 +183,8 @@ std::vector<std::string> MemberRow(const v1::MemberStatus& member, bool is_wide)
                                   member.postgres_version(),
                                   member.agent_connected() ? member.agent_version() : "(away)"};
   if (is_wide) {
-    row.push_back(WithPort(member.address(), member.port()));
+    row.push_back(member.port() == 0 ? member.address()
+                                     : WithPort(member.address(), member.port()));
     row.push_back(member.receive_lsn() == "0/0" ? "" : member.receive_lsn());
   }
   return row;

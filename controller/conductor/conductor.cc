@@ -98,7 +98,7 @@ absl::Status Conductor::Arrived(AgentStream* stream, const AgentHello& hello) {
   }
   ConnectedAgent agent{stream, hello, ""};
   for (const auto& [name, cluster] : clusters_) {
-    if (cluster->state.members.contains(hello.node)) {
+    if (HasAgent(cluster->state, hello.node)) {
       agent.cluster = name;
     }
   }
@@ -167,7 +167,7 @@ void Conductor::Gone(AgentStream* stream) {
 
 void Conductor::AttachAgents(Cluster& cluster) {
   for (auto& [node, agent] : agents_) {
-    const bool is_member = cluster.state.members.contains(node);
+    const bool is_member = HasAgent(cluster.state, node);
     if (is_member && agent.cluster != cluster.name) {
       agent.cluster = cluster.name;
       Enqueue(cluster.name, AgentConnected{node, agent.hello.address});
@@ -312,7 +312,9 @@ void Conductor::Send(Cluster& cluster, const Answer& answer) {
   }
   DesiredState desired = DesiredFor(cluster.state, answer.node);
   desired.replication_password = cluster.replication_password;
-  desired.credentials = cluster.credentials;
+  if (desired.assignment != Assignment::kWitness) {
+    desired.credentials = cluster.credentials;
+  }
   v1::DesiredState proto = ToProto(desired);
 
   Order order;
@@ -327,7 +329,9 @@ void Conductor::Send(Cluster& cluster, const Answer& answer) {
     }
   }
   v1::ControllerMessage message = ToProto(order);
-  const MemberView& member = cluster.state.members.at(answer.node);
+  const bool is_witness = answer.node == cluster.state.durable.spec.witness;
+  const MemberView& member =
+      is_witness ? cluster.state.witness : cluster.state.members.at(answer.node);
   if (!member.report.has_value() || member.report->generation != order.generation) {
     *message.mutable_desired() = std::move(proto);
   }

@@ -28,12 +28,16 @@ std::vector<std::string> Conductor::Names() const {
 }
 
 absl::Status Conductor::CheckNodes(const ClusterSpec& spec) const {
-  for (const std::string& node : spec.nodes) {
+  std::vector<std::string> nodes = spec.nodes;
+  if (!spec.witness.empty()) {
+    nodes.push_back(spec.witness);
+  }
+  for (const std::string& node : nodes) {
     for (const auto& [name, cluster] : clusters_) {
-      if (name != spec.name && cluster->state.members.contains(node)) {
+      if (name != spec.name && HasAgent(cluster->state, node)) {
         return WithHint(absl::FailedPreconditionError(absl::StrCat(
                             "node \"", node, "\" belongs to cluster \"", name, "\" already")),
-                        "A node carries one cluster.");
+                        "A node carries one cluster, or is the witness of one.");
       }
     }
     const absl::StatusOr<controller::Record> known = store_.Get("node", node);

@@ -72,6 +72,7 @@ std::string EncodeDurable(const Durable& durable) {
   }
   stored.set_sole_copy(durable.sole_copy);
   stored.set_quarantined(durable.quarantined);
+  stored.set_confirmed_epoch(durable.confirmed_epoch);
   stored.set_planned(durable.planned);
   stored.set_target(durable.target);
   stored.set_accept_data_loss(durable.accept_data_loss);
@@ -101,6 +102,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   }
   durable.sole_copy = stored.sole_copy();
   durable.quarantined = stored.quarantined();
+  durable.confirmed_epoch = stored.confirmed_epoch();
   durable.planned = stored.planned();
   durable.target = stored.target();
   durable.accept_data_loss = stored.accept_data_loss();

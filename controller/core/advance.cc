@@ -12,6 +12,7 @@
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
+#include "controller/core/witness.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -32,12 +33,16 @@ void Absorb(const Turn& turn, const WatchInterrupted& event) {
   ClusterState& state = turn.state();
   state.started_at = turn.now;
   state.stage_since = state.stage_since + event.missed;
-  for (auto& [node, member] : state.members) {
+  const auto move_on = [&event](MemberView& member) {
     member.last_heard = member.last_heard + event.missed;
     MoveOn(member.gone_since, event.missed);
     MoveOn(member.down_since, event.missed);
     MoveOn(member.not_streaming_since, event.missed);
+  };
+  for (auto& [node, member] : state.members) {
+    move_on(member);
   }
+  move_on(state.witness);
   turn.Note("watch-interrupted", "",
             absl::StrCat("this controller stood still for ", event.missed.count(),
                          " ms; that time counts as nobody's silence"));
@@ -48,7 +53,7 @@ void Absorb(const Turn& turn, const StoreIsOld& event) {
 }
 
 void Absorb(const Turn& turn, const AgentConnected& event) {
-  MemberView* member = FindMember(turn.state(), event.node);
+  MemberView* member = FindAgent(turn.state(), event.node);
   if (member == nullptr) {
     return;
   }
@@ -59,7 +64,7 @@ void Absorb(const Turn& turn, const AgentConnected& event) {
 }
 
 void Absorb(const Turn& turn, const AgentDisconnected& event) {
-  if (MemberView* member = FindMember(turn.state(), event.node); member != nullptr) {
+  if (MemberView* member = FindAgent(turn.state(), event.node); member != nullptr) {
     member->connected = false;
     member->gone_since = turn.now;
   }
@@ -93,6 +98,17 @@ void NoteStepError(const Turn& turn,
   }
 }
 
+// Likewise: that the witness reaches it is what the primary says.
+void TakeWitness(const Turn& turn, bool attached) {
+  MemberView& witness = turn.state().witness;
+  witness.attached = attached;
+  if (attached) {
+    witness.not_streaming_since.reset();
+  } else if (!witness.not_streaming_since.has_value()) {
+    witness.not_streaming_since = turn.now;
+  }
+}
+
 // Who streams is what the primary says, not what a standby hopes.
 void TakeAttached(const Turn& turn, const Report& report) {
   std::map<std::string, Lsn> streaming;  // how far each has replayed
@@ -101,6 +117,7 @@ void TakeAttached(const Turn& turn, const Report& report) {
       streaming[standby.node] = standby.replay_lsn;
     }
   }
+  TakeWitness(turn, streaming.count(turn.spec().witness) > 0);
   for (auto& [node, member] : turn.state().members) {
     const bool attached = node != turn.durable().primary && streaming.count(node) > 0;
     if (attached && !member.attached) {
@@ -140,11 +157,14 @@ void TrackPrimary(const Turn& turn, MemberView& member, const Report& report) {
 }
 
 void Absorb(const Turn& turn, const AgentReported& event) {
-  MemberView* member = FindMember(turn.state(), event.node);
+  MemberView* member = FindAgent(turn.state(), event.node);
   if (member == nullptr) {
     return;
   }
   AdoptEpoch(turn, event.node, event.report);
+  if (event.node == turn.spec().witness) {
+    NoteWitness(turn, event.report);
+  }
   TakeVote(turn, event.node, *member, event.report);
   NoteStepError(turn, event.node, *member, event.report);
   member->report = event.report;
@@ -159,18 +179,35 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   }
 }
 
+// What is known of `node` goes on to hold in a new spec. A member that becomes the witness, or the
+// other way round, brings its connection only.
+MemberView KnownAgent(const Turn& turn, const std::string& node, bool same_part) {
+  const MemberView* known = FindAgent(turn.state(), node);
+  if (known == nullptr || same_part) {
+    return known == nullptr ? MemberView{} : *known;
+  }
+  MemberView agent;
+  agent.address = known->address;
+  agent.connected = known->connected;
+  agent.gone_since = known->gone_since;
+  agent.sequence = known->sequence;
+  agent.last_heard = known->last_heard;
+  return agent;
+}
+
 void Absorb(const Turn& turn, const SpecApplied& event) {
   if (!CheckSpecChange(turn.state(), event.spec).ok()) {
     return;  // the primary changed between the check for the caller and now
   }
   Durable& durable = turn.durable();
-  durable.spec = event.spec;
-  durable.revision += 1;
   std::map<std::string, MemberView> members;
   for (const std::string& node : event.spec.nodes) {
-    const auto known = turn.state().members.find(node);
-    members[node] = known == turn.state().members.end() ? MemberView{} : known->second;
+    members[node] = KnownAgent(turn, node, /*same_part=*/node != turn.spec().witness);
   }
+  turn.state().witness =
+      KnownAgent(turn, event.spec.witness, /*same_part=*/event.spec.witness == turn.spec().witness);
+  durable.spec = event.spec;
+  durable.revision += 1;
   turn.state().members = std::move(members);
   turn.Note("spec-applied", "", absl::StrCat("revision ", durable.revision));
 }
@@ -254,6 +291,7 @@ void EndBootstrap(const Turn& turn, absl::string_view rule) {
   for (auto& [node, member] : turn.state().members) {
     member.not_streaming_since = turn.now;
   }
+  turn.state().witness.not_streaming_since = turn.now;
   turn.Note(rule, turn.durable().primary,
             absl::StrCat("first primary, system identifier ", report.system_identifier), true);
 }
@@ -306,8 +344,8 @@ absl::string_view ApplyOnce(const Turn& turn) {
   if (turn.durable().quarantined) {
     return ApplyFirst(QuarantineRules(), turn);
   }
-  for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &QuorumRules(),
-                            &NamesRules(), &HealthRules()}) {
+  for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &WitnessRules(),
+                            &QuorumRules(), &NamesRules(), &HealthRules()}) {
     if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
       return name;
     }
@@ -341,16 +379,20 @@ void AnswerAll(const Turn& turn, const ClusterState& before, const Event& event)
     return;
   }
   const auto* reported = std::get_if<AgentReported>(&event);
-  for (auto& [node, member] : turn.state().members) {
+  const auto answer = [&](const std::string& node, MemberView& member) {
     if (!member.connected || member.sequence == 0) {
-      continue;
+      return;
     }
     const bool asked = reported != nullptr && reported->node == node;
     const bool changed = DesiredFor(before, node) != DesiredFor(turn.state(), node);
     if (asked || changed) {
       AnswerNode(turn, node, member);
     }
+  };
+  for (auto& [node, member] : turn.state().members) {
+    answer(node, member);
   }
+  answer(turn.spec().witness, turn.state().witness);
 }
 
 // `found_again`: the store was old, and its primary may have been another one.
@@ -382,6 +424,10 @@ Outcome Advance(ClusterState state, const Event& event, BootTime now, const Timi
   return out;
 }
 
+bool HasAgent(const ClusterState& state, const std::string& node) {
+  return FindAgent(state, node) != nullptr;
+}
+
 ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
   ClusterState state;
   state.started_at = now;
@@ -394,6 +440,8 @@ ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
     member.not_streaming_since = now;
     state.members[node] = member;
   }
+  state.witness.last_heard = now;
+  state.witness.not_streaming_since = now;
   state.durable = std::move(durable);
   return state;
 }

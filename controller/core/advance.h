@@ -41,6 +41,9 @@ ClusterState Restore(Durable durable, BootTime now, const Timing& timing = {});
 // A new cluster. Nothing is durable yet: Advance(Tick) goes on.
 ClusterState Create(ClusterSpec spec, std::string sealed_replication_password, BootTime now);
 
+// Whether `node` is a member of the cluster or its witness: its agent takes orders from here.
+bool HasAgent(const ClusterState& state, const std::string& node);
+
 // What one node should make true now. `credentials` and the password are filled in by the caller,
 // who can open sealed secrets.
 DesiredState DesiredFor(const ClusterState& state, const std::string& node);

@@ -56,6 +56,9 @@ struct Durable {
   bool sole_copy = false;
   // The store is known to be older than what the agents have obeyed (quarantine.h).
   bool quarantined = false;
+  // Every commit of earlier epochs is known to be on enough members of a quorum of this epoch or a
+  // later one: whom a witness let go on alone before it matters no more.
+  uint64_t confirmed_epoch = 0;
   bool planned = false;           // this change of primary is a switchover
   std::string target;             // the node a person asked for; empty: the best
   bool accept_data_loss = false;  // a person accepted that commits may be missing
@@ -102,6 +105,7 @@ struct NamesView {
 struct ClusterState {
   Durable durable;
   std::map<std::string, MemberView> members;  // exactly the nodes of the spec
+  MemberView witness;                         // the spec's witness; never in `members`
   BootTime started_at;                        // when this controller began to watch the cluster
   BootTime stage_since;                       // likewise, or when the stage changed
   // The primary's WAL position when `durable.quorum` was first seen in effect: once enough members

@@ -23,6 +23,18 @@ Assignment AssignmentFor(const Durable& durable, bool is_primary) {
 
 }  // namespace
 
+namespace {
+
+// It holds no data, so it needs to know where the primary is and who else is there, and the epoch.
+void BeWitness(const ClusterState& state, DesiredState* desired) {
+  desired->assignment =
+      state.durable.stage == Stage::kCreating ? Assignment::kNone : Assignment::kWitness;
+  desired->quorum = Quorum{};
+  desired->upstream = state.durable.primary;
+}
+
+}  // namespace
+
 DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
   const Durable& durable = state.durable;
   const bool is_primary = node == durable.primary;
@@ -43,6 +55,12 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
       desired.upstream_timeline = durable.timeline;
       desired.fork_lsn = durable.fork_lsn;
     }
+  }
+  if (!durable.spec.witness.empty()) {
+    desired.witness = Member{durable.spec.witness, state.witness.address, 0};
+  }
+  if (node == durable.spec.witness) {
+    BeWitness(state, &desired);
   }
   for (const auto& [name, member] : state.members) {
     desired.members.push_back(Member{name, member.address, durable.spec.port});

@@ -10,6 +10,7 @@
 #include "common/base/check.h"
 #include "controller/core/promotion.h"
 #include "controller/core/turn.h"
+#include "controller/core/witness.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -97,9 +98,10 @@ void FenceHung(const Turn& turn, absl::string_view rule) {
 
 void FenceSilent(const Turn& turn, absl::string_view rule) {
   const int64_t silent = (turn.now - Primary(turn).last_heard).count();
-  BeginFencing(turn, rule,
-               absl::StrCat("not heard for ", silent,
-                            " ms and no standby receives from it; no more leases, standbys vote"));
+  BeginFencing(
+      turn, rule,
+      absl::StrCat("not heard for ", silent, " ms and no standby receives from it",
+                   WitnessEvidence(turn.state(), turn.now), "; no more leases, standbys vote"));
 }
 
 // ---- Choosing (stage kFencing) ----
@@ -112,6 +114,15 @@ std::set<std::string> VotersOf(const ClusterState& state, BootTime now) {
         member.report->ballot.has_value() && member.report->ballot->epoch == state.durable.epoch) {
       voters.insert(node);
     }
+  }
+  return voters;
+}
+
+// Likewise, with the witness, which holds nothing but may have let the old primary go on alone.
+std::set<std::string> VotesOf(const ClusterState& state, BootTime now) {
+  std::set<std::string> voters = VotersOf(state, now);
+  if (WitnessVotes(state)) {
+    voters.insert(state.durable.spec.witness);
   }
   return voters;
 }
@@ -179,7 +190,7 @@ bool VotesSuffice(const Turn& turn) {
   }
   const std::optional<Candidate> chosen = Chosen(turn.state(), turn.now);
   return chosen.has_value() && ReachesAllVotes(turn.state(), *chosen, turn.now) &&
-         CoversAll(VotersOf(turn.state(), turn.now), turn.durable());
+         CoversAll(VotesOf(turn.state(), turn.now), turn.durable());
 }
 
 // The old primary said where its WAL ends after a clean shutdown: who has received more than the
@@ -205,7 +216,7 @@ bool AsynchronousLossIsBounded(const Turn& turn) {
   const ClusterState& state = turn.state();
   if (!InStage(turn, Stage::kFencing) ||
       turn.spec().synchronous.durability != DataDurability::kOff ||
-      !KeepPromises(VotersOf(state, turn.now), turn.durable()) ||
+      !KeepPromises(VotesOf(state, turn.now), turn.durable()) ||
       !OldPrimaryIsFenced(state, turn.now, turn.timing) || TargetIsStillAwaited(turn) ||
       MoreVotesAreAwaited(turn)) {
     return false;
@@ -229,21 +240,21 @@ bool LossWasAccepted(const Turn& turn) {
 }
 
 void PromoteAlone(const Turn& turn, const Candidate& chosen) {
-  Promote(turn, chosen, VotersOf(turn.state(), turn.now));
+  Promote(turn, chosen, VotesOf(turn.state(), turn.now));
   ForgetOldQuorums(turn);
 }
 
 std::string DescribeChoice(const Turn& turn, const Candidate& chosen, absl::string_view proof) {
   return absl::StrCat("chosen at timeline ", chosen.ballot.timeline, ", LSN ",
                       FormatLsn(chosen.ballot.lsn), ": ", proof, "; votes from ",
-                      absl::StrJoin(VotersOf(turn.state(), turn.now), ", "));
+                      absl::StrJoin(VotesOf(turn.state(), turn.now), ", "));
 }
 
 void PromoteByVotes(const Turn& turn, absl::string_view rule) {
   const Candidate chosen = *Chosen(turn.state(), turn.now);
   const std::string text =
       DescribeChoice(turn, chosen, "the votes cover every acknowledged commit");
-  Promote(turn, chosen, VotersOf(turn.state(), turn.now));
+  Promote(turn, chosen, VotesOf(turn.state(), turn.now));
   turn.Note(rule, chosen.node, text, true);
 }
 
@@ -259,7 +270,7 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
   const uint64_t lost = BytesBetween(chosen.ballot.lsn, EndOfLostWal(turn));
   const std::string text = DescribeChoice(
       turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
-  Promote(turn, chosen, VotersOf(turn.state(), turn.now));
+  Promote(turn, chosen, VotesOf(turn.state(), turn.now));
   // Its witnesses are of no use any more. Promises of synchronous quorums stay: the votes kept
   // them, but if this candidate is lost too, the next one must keep them as well.
   std::erase_if(turn.durable().older, [](const Quorum& older) { return older.number == 0; });
@@ -304,6 +315,7 @@ void ResumeOldPrimary(const Turn& turn, absl::string_view rule) {
   turn.EnterStage(Stage::kPromoting);
   turn.durable().target.clear();
   turn.durable().accept_data_loss = false;
+  turn.durable().sole_copy |= IsWitnessed(turn.durable());  // it may have been alone meanwhile
   turn.Note(rule, turn.durable().primary,
             "no standby may be promoted without a loss; it has every commit and starts again",
             true);
@@ -331,6 +343,8 @@ void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
     member.not_streaming_since = turn.now;
     member.wal_end = node == turn.durable().primary ? report.write_lsn : Lsn{};
   }
+  turn.state().witness.attached = false;
+  turn.state().witness.not_streaming_since = turn.now;
   turn.Note(
       rule, turn.durable().primary,
       absl::StrCat("writable on timeline ", report.timeline, " from ", FormatLsn(report.fork_lsn)),
@@ -407,6 +421,9 @@ std::set<std::string> VotesOfLongAgo(const ClusterState& state,
         now >= LeaseEnd(state.durable.spec.failover.lease_ttl, *member.voted_at, timing)) {
       nodes.insert(node);
     }
+  }
+  if (WitnessVotes(state)) {
+    nodes.insert(state.durable.spec.witness);  // it did not let anybody go on: no need to wait
   }
   return nodes;
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
 #include "controller/core/turn.h"
+#include "controller/core/witness.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -23,10 +24,13 @@ uint32_t NumberFor(const ClusterSpec& spec, size_t standbys) {
 }
 
 std::string Describe(const Quorum& quorum) {
-  if (quorum.number == 0) {
-    return quorum.standbys.empty() ? "nobody" : "nobody (asynchronous)";
+  if (quorum.standbys.empty()) {
+    return "nobody";
   }
-  return absl::StrCat("any ", quorum.number, " of ", absl::StrJoin(quorum.standbys, ", "));
+  return absl::StrCat(quorum.number == 0 ? "nobody (asynchronous)"
+                                         : absl::StrCat("any ", quorum.number, " of ",
+                                                        absl::StrJoin(quorum.standbys, ", ")),
+                      quorum.witness.empty() ? "" : ", witness ", quorum.witness);
 }
 
 // The primary's report, if it is fresh and of the present epoch.
@@ -82,6 +86,7 @@ bool QuorumIsConfirmed(const Turn& turn) {
 void ConfirmQuorum(const Turn& turn, absl::string_view rule) {
   turn.durable().older.clear();
   turn.durable().sole_copy = false;
+  turn.durable().confirmed_epoch = turn.durable().epoch;
   turn.state().quorum_barrier.reset();
   turn.Note(rule, turn.durable().primary,
             absl::StrCat("commits are confirmed by ", Describe(turn.durable().quorum)));
@@ -113,8 +118,12 @@ void ChangeQuorum(const Turn& turn, absl::string_view rule) {
 
 }  // namespace
 
+bool NobodyIsAlone(const std::set<std::string>& voters, const Quorum& quorum) {
+  return quorum.witness.empty() || voters.count(quorum.witness) > 0;
+}
+
 bool Covers(const std::set<std::string>& voters, const Quorum& quorum) {
-  if (quorum.number == 0) {
+  if (quorum.number == 0 || !NobodyIsAlone(voters, quorum)) {
     return false;
   }
   const auto present = static_cast<size_t>(
@@ -134,7 +143,8 @@ size_t CountIn(const std::vector<std::string>& nodes, const std::set<std::string
 
 bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Quorum& quorum) {
   const size_t needed = WitnessesNeeded(quorum);
-  return needed > 0 && quorum.standbys.size() - CountIn(quorum.standbys, voters) < needed;
+  return needed > 0 && NobodyIsAlone(voters, quorum) &&
+         quorum.standbys.size() - CountIn(quorum.standbys, voters) < needed;
 }
 
 bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Durable& durable) {
@@ -151,7 +161,7 @@ bool IsUnconfirmed(const Durable& durable) {
 bool KeepPromises(const std::set<std::string>& voters, const Durable& durable) {
   const auto is_kept = [&voters](const Quorum& quorum) {
     const bool asynchronous_by_choice = quorum.number == 0 && !quorum.standbys.empty();
-    return asynchronous_by_choice || Covers(voters, quorum);
+    return asynchronous_by_choice ? NobodyIsAlone(voters, quorum) : Covers(voters, quorum);
   };
   return !durable.sole_copy && is_kept(durable.quorum) &&
          std::all_of(durable.older.begin(), durable.older.end(), is_kept);
@@ -185,6 +195,9 @@ Quorum QuorumForNewPrimary(const Durable& durable,
     std::sort(quorum.standbys.begin(), quorum.standbys.end());
   }
   quorum.number = NumberFor(durable.spec, quorum.standbys.size());
+  if (voters.count(durable.spec.witness) > 0 && MayHaveWitness(durable.spec, quorum)) {
+    quorum.witness = durable.spec.witness;
+  }
   return quorum;
 }
 
@@ -220,10 +233,15 @@ Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timin
     }
   }
   target.number = NumberFor(durable.spec, target.standbys.size());
+  if (WitnessIsThere(state, now, timing) && MayHaveWitness(durable.spec, target)) {
+    target.witness = durable.spec.witness;
+  }
   const bool fewer = target.number < durable.spec.synchronous.number;
   if (fewer && durable.spec.synchronous.durability == DataDurability::kRequired &&
       target.number < present.number) {
-    return present;  // `required` waits rather than acknowledge a commit that is on fewer machines
+    target =
+        present;  // `required` waits rather than acknowledge a commit that is on fewer machines
+    target.witness.clear();
   }
   return target;
 }

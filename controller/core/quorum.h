@@ -11,9 +11,13 @@
 
 namespace pgmahout::controller {
 
+// Whether no primary under `quorum` has gone on alone, nor ever will: `voters` holds its witness,
+// if it has one, whose vote says so (controller/core/witness.h).
+bool NobodyIsAlone(const std::set<std::string>& voters, const Quorum& quorum);
+
 // Whether every commit acknowledged under `quorum` is on at least one of `voters`: with any
-// |S| - W + 1 of S at hand, the W that confirmed a commit cannot all be elsewhere. Never for an
-// asynchronous one.
+// |S| - W + 1 of S at hand, the W that confirmed a commit cannot all be elsewhere; and nobody may
+// be alone. Never for an asynchronous one.
 bool Covers(const std::set<std::string>& voters, const Quorum& quorum);
 
 // Covers() for every quorum under which a commit may have been acknowledged (I2).

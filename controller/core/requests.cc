@@ -149,6 +149,9 @@ absl::Status CheckSpecChange(const ClusterState& state, const ClusterSpec& spec)
   if (state.durable.stage != Stage::kRunning && spec.nodes != old.nodes) {
     reasons.emplace_back("spec.placement.nodes: cannot change while the primary changes");
   }
+  if (state.durable.stage != Stage::kRunning && spec.witness != old.witness) {
+    reasons.emplace_back("spec.placement.witness: cannot change while the primary changes");
+  }
   if (reasons.empty()) {
     return absl::OkStatus();
   }

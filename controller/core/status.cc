@@ -9,6 +9,7 @@
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
+#include "controller/core/witness.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -42,6 +43,22 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
   return complaints;
 }
 
+std::string WitnessComplaint(const ClusterState& state, BootTime now) {
+  const Durable& durable = state.durable;
+  const MemberView& witness = state.witness;
+  if (durable.spec.witness.empty()) {
+    return "";
+  }
+  const std::string name = absl::StrCat("witness ", durable.spec.witness, ": ");
+  if (!witness.connected || !IsHeard(state, witness, now)) {
+    return absl::StrCat(name, "its agent is not connected");
+  }
+  if (!witness.report->step_error.empty()) {
+    return absl::StrCat(name, witness.report->step_error);
+  }
+  return witness.attached ? "" : absl::StrCat(name, "does not reach ", durable.primary);
+}
+
 std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
   std::vector<std::string> missing;
   for (const auto& [node, member] : state.members) {
@@ -55,6 +72,9 @@ std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
     } else if (!voted) {
       missing.push_back(absl::StrCat(node, " has not voted yet"));
     }
+  }
+  if (std::string why = WhyWitnessDoesNotVote(state, now); !why.empty()) {
+    missing.push_back(std::move(why));
   }
   return missing;
 }
@@ -94,6 +114,9 @@ Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
   if (!durable.spec.dns.primary.empty() && !state.names.in_sync) {
     complaints.push_back(absl::StrCat("DNS: ", durable.spec.dns.primary, " is not up to date",
                                       state.names.error.empty() ? "" : ": ", state.names.error));
+  }
+  if (std::string complaint = WitnessComplaint(state, now); !complaint.empty()) {
+    complaints.push_back(std::move(complaint));
   }
   if (IsUnconfirmed(durable)) {
     complaints.emplace_back("the standbys that confirm commits are being changed");
@@ -174,6 +197,16 @@ std::string MemberStateOf(const ClusterState& state, const std::string& node, Bo
     return member->attached ? "streaming" : "running";
   }
   return StateOfServer(report.server);
+}
+
+std::string WitnessStateOf(const ClusterState& state, BootTime now) {
+  if (!IsHeard(state, state.witness, now)) {
+    return "unknown";
+  }
+  if (!state.witness.attached) {
+    return "waiting";
+  }
+  return state.durable.quorum.witness == state.durable.spec.witness ? "ready" : "watching";
 }
 
 std::string SyncStateOf(const ClusterState& state, const std::string& node) {

@@ -19,6 +19,10 @@ Phase PhaseOf(const ClusterState& state, BootTime now);
 // One word for a member's state: running, streaming, starting, stopped, creating, rebuilding, ...
 std::string MemberStateOf(const ClusterState& state, const std::string& node, BootTime now);
 
+// Likewise for the spec's witness: ready (it may let the primary go on alone), watching (it reaches
+// the primary, which does not need it now), waiting, unknown.
+std::string WitnessStateOf(const ClusterState& state, BootTime now);
+
 // "quorum", "async", or empty for the primary.
 std::string SyncStateOf(const ClusterState& state, const std::string& node);
 

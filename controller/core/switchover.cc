@@ -98,6 +98,9 @@ void PromoteSuccessor(const Turn& turn, absl::string_view rule) {
       others.insert(node);
     }
   }
+  if (IsHeard(turn.state(), turn.state().witness, turn.now)) {
+    others.insert(turn.spec().witness);
+  }
   Promote(turn, chosen, others);
   ForgetOldQuorums(turn);
   turn.Note(rule, chosen.node,

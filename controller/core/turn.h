@@ -61,6 +61,17 @@ inline const MemberView* FindMember(const ClusterState& state, const std::string
   return found == state.members.end() ? nullptr : &found->second;
 }
 
+// A member or the witness.
+inline MemberView* FindAgent(ClusterState& state, const std::string& node) {
+  const std::string& witness = state.durable.spec.witness;
+  return !witness.empty() && node == witness ? &state.witness : FindMember(state, node);
+}
+
+inline const MemberView* FindAgent(const ClusterState& state, const std::string& node) {
+  const std::string& witness = state.durable.spec.witness;
+  return !witness.empty() && node == witness ? &state.witness : FindMember(state, node);
+}
+
 // The primary, or in kFencing the node that was, or in kPromoting the one that was chosen. It is a
 // member always: CheckSpecChange() sees to that.
 inline const MemberView& PrimaryOf(const ClusterState& state) {
@@ -119,6 +130,7 @@ inline void BeginEpoch(const Turn& turn) {
 // Rules of the parts, in the order in which Advance reads them.
 const std::vector<Rule>& FailoverRules();
 const std::vector<Rule>& SwitchoverRules();
+const std::vector<Rule>& WitnessRules();
 const std::vector<Rule>& QuorumRules();
 const std::vector<Rule>& NamesRules();
 

@@ -21,11 +21,12 @@ class FaultCase(unittest.TestCase):
     """One cluster per class; each test finds it whole and leaves it whole."""
 
     changes = ()
+    kind = VmFleet
     fleet = None
 
     @classmethod
     def setUpClass(cls):
-        cls.fleet = VmFleet()
+        cls.fleet = cls.kind()
         cls.addClassCleanup(cls.fleet.close)
         try:
             cls.fleet.create(*cls.changes)

@@ -51,6 +51,9 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
       sql.attached.push_back(Attached{standby, true, "", LsnAt(flushed), LsnAt(flushed)});
     }
   }
+  for (const auto& [witness, text] : server.echoes) {
+    sql.echoes.push_back(text);
+  }
   return sql;
 }
 
@@ -72,6 +75,7 @@ agent::World Simulation::See(Vm& vm) {
   seen.data.config = vm.disk.config.text;
   seen.data.hba = vm.disk.hba;
   seen.postmaster_alive = vm.server.running;
+  seen.visit = vm.visit;
   const agent::ControlData control{kSystemIdentifier, vm.disk.control_state, vm.disk.timeline,
                                    vm.disk.checkpoint_lsn};
   if (vm.server.stopping) {
@@ -82,6 +86,7 @@ agent::World Simulation::See(Vm& vm) {
   } else if (vm.server.running) {
     seen.server = ServerState::kRunning;
     seen.sql = Ask(vm);
+    agent::AttachWitness(world.desired, &seen);
     seen.not_streaming_since = vm.not_streaming_since;
     if (seen.sql->receiver_streaming) {
       seen.receiver_heard_at = vm.Clock(vm.server.received_at);
@@ -104,6 +109,7 @@ void Simulation::Agent(Vm& vm) {
     vm.not_streaming_since = world.now;
   }
   world.observation.not_streaming_since = vm.not_streaming_since;
+  Visit(vm);
   const agent::Step step = agent::Next(world);
   const bool fences =
       step.kind == agent::StepKind::kKill || step.kind == agent::StepKind::kStopFast;
@@ -154,6 +160,11 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
     case agent::StepKind::kMarkStandby:
       CheckFollows(vm, vm.orders.desired->upstream, "is made a standby as it is");
       vm.disk.standby_signal = true;
+      break;
+    case agent::StepKind::kRemember:
+      if (vm.IsPrimary() && step.memory.started_epoch > vm.disk.memory.started_epoch) {
+        GoesOnAtNewEpoch(vm);
+      }
       break;
     case agent::StepKind::kCheckpoint:
       vm.disk.checkpoint_lsn = LsnAt(vm.disk.flushed);
@@ -217,7 +228,12 @@ void Simulation::Promote(Vm& vm) {
 void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {
   Config config;
   config.text = step.config;
-  config.quorum = vm.orders.desired->quorum;
+  const agent::Memory& memory = vm.disk.memory;
+  const bool alone = agent::IsAlone(memory) && vm.orders.desired->epoch == memory.epoch;
+  config.quorum = alone ? Quorum{} : vm.orders.desired->quorum;
+  if (absl::StrContains(step.config, agent::kWishParameter)) {
+    config.wished_epoch = memory.epoch;
+  }
   for (const auto& [name, other] : vms_) {
     if (absl::StrContains(step.config, absl::StrCat("host=''", AddressOf(name), "''"))) {
       config.upstream = name;
@@ -267,10 +283,13 @@ void Simulation::Guard(Vm& vm) {
   if (!vm.Acts(now_) || !vm.IsPrimary() || options_.broken.guard_sleeps) {
     return;
   }
-  const BootTime now = vm.Clock(now_);
-  const std::optional<BootTime> deadline =
-      agent::WriteDeadline(vm.orders.lease, vm.witnesses.seen(), now);
-  if (!deadline.has_value() || now >= *deadline - Duration{1'000}) {
+  agent::World world;
+  world.lease = vm.orders.lease;
+  world.witnesses = vm.witnesses.seen();
+  world.memory = vm.disk.memory;
+  world.now = vm.Clock(now_);
+  const std::optional<BootTime> deadline = agent::WriteDeadlineOf(world);
+  if (!deadline.has_value() || world.now >= *deadline - Duration{1'000}) {
     Say(absl::StrCat(vm.name, " is killed by its guard"));
     vm.Crash();
   }

@@ -40,6 +40,10 @@ void Simulation::AcceptLoss() {
 }
 
 void Simulation::Exam() {
+  if (!state_.durable.spec.witness.empty() && Random(2) == 0) {
+    LoseStandbyAndController();
+    return;
+  }
   switch (Random(5)) {
     case 0:
     case 1:

@@ -127,6 +127,8 @@ void Simulation::FaultOfNetwork(Vm& vm) {
     Isolate(vm, duration);
   } else if (FaultHits(4)) {
     OutliveTheLease(vm);
+  } else if (!witness_.empty() && FaultHits(15)) {
+    Divide();
   }
 }
 
@@ -273,6 +275,10 @@ void Simulation::DoomTheNewPrimary() {
 }
 
 void Simulation::ApplySpec(Vm& vm) {
+  if (!witness_.empty() && (vm.name == witness_ || Random(3) == 0)) {
+    ApplyWitness();
+    return;
+  }
   ClusterSpec spec = state_.durable.spec;
   const DataDurability durability = spec.synchronous.durability;
   const uint32_t what = Random(5);
@@ -309,7 +315,9 @@ void Simulation::Apply(const ClusterSpec& spec) {
   }
   for (const auto& [name, vm] : vms_) {
     const auto member = state_.members.find(name);
-    if (member != state_.members.end() && !member->second.connected && vm.connection != 0) {
+    const bool is_new_member = member != state_.members.end() && !member->second.connected;
+    const bool is_new_witness = name == state_.durable.spec.witness && !state_.witness.connected;
+    if ((is_new_member || is_new_witness) && vm.connection != 0) {
       Feed(controller::AgentConnected{name, AddressOf(name)});  // as the conductor does
     }
   }

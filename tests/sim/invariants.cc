@@ -43,6 +43,13 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
   }
 }
 
+// Neither started nor promoted: it was primary at an earlier epoch all the time.
+void Simulation::GoesOnAtNewEpoch(const Vm& vm) {
+  if (primary_of_epoch_.count(vm.disk.memory.epoch) == 0) {
+    BecamePrimary(vm, /*promoted=*/false);
+  }
+}
+
 // A server that was primary before the newest one may still pass on what was confirmed to it; but
 // only commits that the newest one has too.
 void Simulation::Acknowledged(const Vm& primary, const Quorum& quorum, uint32_t commit) {

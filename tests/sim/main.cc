@@ -18,7 +18,9 @@ namespace {
 constexpr char kUsage[] =
     "usage: pgmahout-sim [--seeds N] [--from S] [--seed S] [--trace] [--stop-at-first]\n"
     "                    [--break CONTRACT] [--durability preferred|required|off]\n"
+    "                    [--witness]\n"
     "Runs seeds S to S+N-1. --seed S --trace prints all that happens in one of them.\n"
+    "--witness: every cluster has two members and a witness.\n"
     "--break makes an adapter break its contract, to see that it is noticed.\n";
 
 struct Arguments {
@@ -26,6 +28,7 @@ struct Arguments {
   uint64_t from = 1;
   bool trace = false;
   bool stop_at_first = false;
+  bool witness = false;
   std::optional<DataDurability> durability;
   BrokenAdapters broken;
 };
@@ -71,6 +74,8 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
     const bool has_value = i + 1 < argc;
     if (option == "--trace") {
       arguments->trace = true;
+    } else if (option == "--witness") {
+      arguments->witness = true;
     } else if (option == "--stop-at-first") {
       arguments->stop_at_first = true;
     } else if (option == "--seeds" && has_value && Number(argv[i + 1], &arguments->seeds)) {
@@ -103,6 +108,7 @@ int RunAll(const Arguments& arguments) {
     options.trace = arguments.trace;
     options.broken = arguments.broken;
     options.durability = arguments.durability;
+    options.witness = arguments.witness;
     Simulation simulation(options);
     const std::string broken = simulation.Run();
     ++run;

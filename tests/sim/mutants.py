@@ -24,6 +24,8 @@ RECONCILER = "agent/core/reconciler.cc"
 REPORT = "agent/core/report.cc"
 PRIMARY = "agent/core/primary.cc"
 STANDBY = "agent/core/standby.cc"
+ALONE = "agent/core/alone.cc"
+REFEREE = "controller/core/witness.cc"
 WITNESS = "agent/core/witness.cc"
 ORDERS = "agent/core/orders.cc"
 CONFIG = "agent/core/config_file.cc"
@@ -51,11 +53,11 @@ MUTANTS = [
     ("older-quorums-are-not-covered", QUORUM,
      "[&voters](const Quorum& older) { return Covers(voters, older); });", "[](const Quorum&) { return true; });"),
     ("asynchronous-commits-are-covered-by-anybody", QUORUM,
-     "  if (quorum.number == 0) {\n    return false;\n  }\n  const auto present", "  if (quorum.number == 0) {\n    return !voters.empty();\n  }\n  const auto present"),
+     "  if (quorum.number == 0 || !NobodyIsAlone(voters, quorum)) {\n    return false;", "  if (quorum.number == 0 || !NobodyIsAlone(voters, quorum)) {\n    return !voters.empty();"),
     ("a-sole-copy-may-be-passed-over", QUORUM,
      "return !durable.sole_copy && Covers(voters, durable.quorum) &&", "return Covers(voters, durable.quorum) &&"),
     ("votes-are-not-counted-at-all", FAILOVER,
-     "         CoversAll(VotersOf(turn.state(), turn.now), turn.durable());", "         true;"),
+     "         CoversAll(VotesOf(turn.state(), turn.now), turn.durable());", "         true;"),
     # Choosing
     ("lsn-before-timeline", FAILOVER,
      "        std::tie(candidate.ballot.timeline, candidate.ballot.lsn, candidate.priority) >\n            std::tie(best->ballot.timeline, best->ballot.lsn, best->priority)) {",
@@ -74,7 +76,7 @@ MUTANTS = [
     ("witnesses-are-not-awaited", FAILOVER,
      "          LeaveTooFewWitnesses(VotesOfLongAgo(state, now, timing), state.durable));", "          true);", "--durability", "off"),
     ("a-spec-takes-promises-back", FAILOVER,
-     "      !KeepPromises(VotersOf(state, turn.now), turn.durable()) ||\n", ""),
+     "      !KeepPromises(VotesOf(state, turn.now), turn.durable()) ||\n", ""),
     ("votes-end-witnesses-at-once", FAILOVER,
      "        now >= LeaseEnd(state.durable.spec.failover.lease_ttl, *member.voted_at, timing)) {", "        true) {", "--durability", "off"),
     ("asynchronous-promotion-does-not-wait-for-the-fence", FAILOVER,
@@ -114,7 +116,7 @@ MUTANTS = [
     ("a-lost-standby-stays-in-the-quorum", QUORUM,
      "now - *member.not_streaming_since < gone_after);", "true);"),
     ("required-commits-alone", QUORUM,
-     "    return present;  // `required` waits", "    return target;  // `required` waits"),
+     "    target = present;  // `required` waits", "    return target;  // `required` waits"),
     # Switchover
     ("a-crash-passes-for-a-clean-stop", SWITCHOVER,
      "         primary.report->clean_stop && primary.report->write_lsn.valid() &&", "         primary.report->write_lsn.valid() &&"),
@@ -144,6 +146,34 @@ MUTANTS = [
      '    return Rejoin(world, "its timeline is not in the history of the primary");'),
     ("standbys-are-not-told-where-to-go", DESIRED,
      "    desired.upstream = durable.primary;\n", ""),
+    # The witness
+    ("nobody-asks-the-witness-for-its-vote", QUORUM,
+     "  return quorum.witness.empty() || voters.count(quorum.witness) > 0;", "  return quorum.witness.empty() || !voters.empty();", "--witness"),
+    ("a-word-once-given-does-not-count", REFEREE,
+     "  return report.epoch == durable.epoch && report.alone_epoch < durable.confirmed_epoch;",
+     "  return report.epoch == durable.epoch;", "--witness"),
+    ("the-witness-votes-before-it-has-stored-the-epoch", REFEREE,
+     "  return report.epoch == durable.epoch && report.alone_epoch < durable.confirmed_epoch;",
+     "  return report.alone_epoch < durable.confirmed_epoch;", "--witness"),
+    ("alone-without-a-word", ALONE,
+     "  if (IsAllowed(world)) {", "  if (world.observation.sql.has_value()) {", "--witness"),
+    ("a-word-for-another-epoch-is-good", ALONE,
+     "echo->is_alone && echo->epoch == world.memory.epoch) {", "echo->is_alone) {", "--witness"),
+    ("alone-for-ever", ALONE,
+     "  return memory.epoch != 0 && memory.alone_epoch == memory.epoch;", "  return memory.alone_epoch != 0;", "--witness"),
+    ("the-word-is-given-before-it-is-stored", ALONE,
+     "Echo{world.memory.epoch, IsAlone(world.memory), lsn}", "Echo{world.memory.epoch, IsAsked(world), lsn}", "--witness"),
+    ("time-fences-who-may-be-alone", QUORUM,
+     "  return needed > 0 && NobodyIsAlone(voters, quorum) &&", "  return needed > 0 &&", "--witness", "--durability", "off"),
+    ("who-was-alone-stays-at-its-epoch", REFEREE,
+     '      {"continue-at-new-epoch", AloneWasAllowed, ContinueAtNewEpoch},\n', "", "--witness"),
+    ("who-was-alone-is-no-sole-copy", REFEREE,
+     "  turn.durable().sole_copy = true;\n", "", "--witness"),
+    ("required-goes-on-alone", REFEREE,
+     "  return spec.synchronous.durability != DataDurability::kRequired && !quorum.standbys.empty();",
+     "  return !quorum.standbys.empty();", "--witness", "--durability", "required"),
+    ("who-is-alone-is-fenced-all-the-same", ALONE,
+     "  return is_alone ? std::max(*deadline, world.now + world.lease->length) : deadline;", "  return deadline;", "--witness"),
     # Names
     ("names-move-before-the-primary-is-confirmed", NAMES,
      "  return turn.durable().stage == Stage::kRunning && !turn.spec().dns.primary.empty() &&", "  return !turn.spec().dns.primary.empty() &&"),

@@ -23,9 +23,14 @@ Simulation::Simulation(const Options& options) : options_(options), random_(opti
   ClusterSpec spec;
   spec.name = "orders";
   const uint32_t shape = Random(10);
-  const int nodes = shape < 2 ? 2 : shape < 8 ? 3 : shape < 9 ? 4 : 5;
+  const bool two = shape < 2 || options.witness;
+  const int nodes = two ? 2 : shape < 8 ? 3 : shape < 9 ? 4 : 5;
   for (int i = 1; i <= nodes; ++i) {
     spec.nodes.push_back(absl::StrCat("db", i));
+  }
+  if (nodes == 2 && (options.witness || options.seed % 3 == 0)) {
+    witness_ = "db9";
+    spec.witness = witness_;
   }
   const uint32_t durability = Random(10);
   spec.synchronous.durability = durability <= 1   ? DataDurability::kOff
@@ -47,7 +52,11 @@ Simulation::Simulation(const Options& options) : options_(options), random_(opti
   state_ = controller::Create(spec, "sealed", now_);
   stored_ = state_.durable;
   highest_stored_epoch_ = stored_.epoch;
-  for (const std::string& node : spec.nodes) {
+  std::vector<std::string> nodes_and_witness = spec.nodes;
+  if (!witness_.empty()) {
+    nodes_and_witness.push_back(witness_);
+  }
+  for (const std::string& node : nodes_and_witness) {
     Vm& vm = vms_[node];
     vm.name = node;
     vm.booted_at = now_;
@@ -131,6 +140,7 @@ void Simulation::Step(bool with_faults) {
     }
     if (vm.Acts(now_)) {
       TakeConfirmations(vm);
+      TakeEchoes(vm);
       Acknowledge(vm);
       if (now_ >= vm.agent_frozen_until && Random(3) == 0) {
         Agent(vm);

@@ -31,6 +31,7 @@ struct Options {
   uint64_t seed = 1;
   bool trace = false;                        // print all, not only keep the last lines
   std::optional<DataDurability> durability;  // instead of a random one
+  bool witness = false;                      // two members and a witness, always
   BrokenAdapters broken;
 };
 
@@ -109,6 +110,13 @@ class Simulation {
   void Tell(Vm& vm, const std::string& step);
   void UpdateNames();
 
+  // ---- The witness (witness.cc) ----
+  void Visit(Vm& witness);
+  void TakeEchoes(Vm& primary);
+  void Divide();
+  void ApplyWitness();
+  void LoseStandbyAndController();
+
   // ---- Agents (agents.cc) ----
   agent::World See(Vm& vm);
   agent::SqlFacts Ask(Vm& vm);
@@ -164,6 +172,7 @@ class Simulation {
 
   // ---- Invariants (invariants.cc) ----
   void BecamePrimary(const Vm& vm, bool promoted);
+  void GoesOnAtNewEpoch(const Vm& vm);
   void Acknowledged(const Vm& primary, const Quorum& quorum, uint32_t commit);
   void CheckHoldsAll(const Vm& vm, const std::string& when);
   void CheckCopy(const Vm& vm, const Vm& upstream);
@@ -198,6 +207,7 @@ class Simulation {
   bool person_decided_ = false;
   bool healed_ = false;  // nothing goes wrong any more
   bool archive_ = false;
+  std::string witness_;  // its VM; it may be out of the spec for a while. Empty: there is none
   std::set<uint32_t> archived_timelines_;
 
   uint32_t next_commit_ = 1;

@@ -37,6 +37,8 @@ void Vm::Crash() {
   server.stopping = false;
   server.receives_from.clear();
   server.confirmations.clear();
+  server.sayings.clear();
+  server.echoes.clear();
 }
 
 void Vm::LosePower() {
@@ -47,6 +49,7 @@ void Vm::LosePower() {
   orders = agent::Orders{};  // the lease means nothing after another boot
   witnesses = agent::Witnesses{};
   not_streaming_since.reset();
+  visit.reset();
 }
 
 }  // namespace pgmahout::sim

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/core/alone.h"
 #include "agent/core/orders.h"
 #include "agent/core/reconciler.h"
 #include "agent/core/witness.h"
@@ -33,6 +34,7 @@ struct Config {
   std::string text;
   std::string upstream;  // node; empty: receives from nobody
   Quorum quorum;
+  uint64_t wished_epoch = 0;
 };
 
 struct Disk {
@@ -59,6 +61,13 @@ struct Confirmation {
   size_t flushed = 0;
 };
 
+// What a witness says on its connection, on its way.
+struct Saying {
+  BootTime due;
+  std::string from;
+  std::string text;
+};
+
 struct Server {
   bool running = false;
   bool in_recovery = false;
@@ -73,6 +82,8 @@ struct Server {
   std::map<std::string, size_t> flushed;     // as primary: records each standby confirmed
   std::map<std::string, BootTime> attached;  // as primary: when each standby was last there
   std::deque<Confirmation> confirmations;
+  std::deque<Saying> sayings;
+  std::map<std::string, std::string> echoes;  // by witness: as it arrived last
   size_t acknowledged = 0;  // records before it are acknowledged, or nobody waits for them
 };
 
@@ -99,6 +110,7 @@ struct Vm {
   BootTime last_sent;
   BootTime last_marker;
   std::optional<BootTime> not_streaming_since;  // by this VM's clock
+  std::optional<agent::Visit> visit;            // as witness
 
   bool Acts(BootTime now) const { return powered && now >= frozen_until; }
 

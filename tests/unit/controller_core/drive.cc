@@ -27,6 +27,9 @@ Drive::Drive(ClusterSpec spec) : state_(Create(spec, "sealed", now_)) {
   for (const std::string& name : spec.nodes) {
     Join(name);
   }
+  if (!spec.witness.empty()) {
+    Join(spec.witness);
+  }
 }
 
 Drive Drive::Healthy(ClusterSpec spec) {
@@ -235,6 +238,11 @@ void Drive::Obey(const std::string& name) {
       break;
     case Assignment::kStop:
       StopServer(toy, desired.clean_stop);
+      break;
+    case Assignment::kWitness:
+      StopServer(toy, /*clean=*/true);
+      toy.report.receiver_streaming = Serves(desired.upstream) && toy.streams;
+      toy.follows = toy.report.receiver_streaming ? desired.upstream : "";
       break;
   }
 }

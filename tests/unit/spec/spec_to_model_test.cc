@@ -122,6 +122,41 @@ TEST(ToModel, ChecksTheIdentity) {
             "tenant");
 }
 
+v1::Cluster TwoAndAWitness() {
+  v1::Cluster cluster = Orders();
+  v1::Placement& placement = *cluster.mutable_spec()->mutable_placement();
+  placement.mutable_nodes()->RemoveLast();
+  placement.set_witness("w1");
+  return cluster;
+}
+
+TEST(ToModel, WitnessComesBackAsItWasWritten) {
+  const auto spec = ToModel(TwoAndAWitness(), nullptr);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->witness, "w1");
+  EXPECT_EQ(*ToModel(ToProto(*spec), nullptr), *spec);
+}
+
+TEST(ToModel, RefusesAWitnessWhereItCouldDoNothing) {
+  const auto refused = [](const std::function<void(v1::ClusterSpec*)>& change) {
+    v1::Cluster cluster = TwoAndAWitness();
+    change(cluster.mutable_spec());
+    std::vector<SpecViolation> violations;
+    EXPECT_FALSE(ToModel(cluster, &violations).ok());
+    EXPECT_THAT(violations, ElementsAre(Field(&SpecViolation::path, "spec.placement.witness")));
+    return violations.empty() ? "" : violations[0].message;
+  };
+  EXPECT_THAT(refused([](auto* spec) { spec->mutable_placement()->set_witness("db2"); }),
+              HasSubstr("is a member too"));
+  EXPECT_THAT(refused([](auto* spec) { spec->mutable_placement()->set_witness("W 1"); }),
+              HasSubstr("W 1"));
+  EXPECT_THAT(refused([](auto* spec) { spec->mutable_placement()->add_nodes("db3"); }),
+              HasSubstr("a cluster of 3"));
+  EXPECT_THAT(
+      refused([](auto* spec) { spec->mutable_synchronous()->set_data_durability("required"); }),
+      HasSubstr("required"));
+}
+
 TEST(ToModel, ChecksTheNodes) {
   EXPECT_THAT(ViolationsAfter(
                   [](v1::Cluster* c) { c->mutable_spec()->mutable_placement()->clear_nodes(); }),
