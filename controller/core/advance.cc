@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "controller/core/doubt.h"
 #include "controller/core/failover.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
@@ -127,6 +128,7 @@ void TrackPrimary(const Turn& turn, MemberView& member, const Report& report) {
   }
   if (report.role == ServerRole::kPrimary) {
     member.wal_end = std::max(member.wal_end, report.write_lsn);
+    member.wal_end_at = turn.now;
   }
   if (turn.durable().stage == Stage::kRunning && report.role == ServerRole::kPrimary &&
       report.writable_epoch == turn.durable().epoch) {
@@ -139,18 +141,23 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   if (member == nullptr) {
     return;
   }
-  TakeVote(turn, event.node, *member, event.report);
-  NoteStepError(turn, event.node, *member, event.report);
-  member->report = event.report;
+  const Report report = Believable(turn, event.node, *member, event.report);
+  TakeVote(turn, event.node, *member, report);
+  NoteStepError(turn, event.node, *member, report);
+  member->report = report;
   member->sequence = event.sequence;
   member->connected = true;
   member->gone_since.reset();
   member->last_heard = turn.now;
   if (event.node == turn.durable().primary) {
-    TrackPrimary(turn, *member, event.report);
+    TrackPrimary(turn, *member, report);
   } else {
     member->down_since.reset();
   }
+}
+
+void Absorb(const Turn& turn, const AgentRefused& event) {
+  NoteRefusal(turn, event.node, event.reason);
 }
 
 void Absorb(const Turn& turn, const SpecApplied& event) {
