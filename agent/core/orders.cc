@@ -28,6 +28,9 @@ bool Obey(Received received, const Memory& memory, Orders* orders) {
   if (order.controller_incarnation < orders->incarnation || order.epoch < memory.epoch) {
     return false;
   }
+  if (received.desired.has_value() && received.desired->epoch != order.epoch) {
+    return false;
+  }
   orders->incarnation = order.controller_incarnation;
   if (received.desired.has_value()) {
     orders->desired = std::move(received.desired);

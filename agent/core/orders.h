@@ -30,7 +30,8 @@ struct Orders {
 };
 
 // Takes `received` into `orders`. False, and nothing changes, if it is older than what was obeyed
-// already: from a controller before the present one, or of a lower epoch.
+// already, from a controller before the present one or of a lower epoch, or if its lease and its
+// desired state are of different epochs.
 bool Obey(Received received, const Memory& memory, Orders* orders);
 
 }  // namespace pgmahout::agent

@@ -140,6 +140,11 @@ Maybe RefuseOtherCluster(const World& world) {
     return Blocked(world, absl::StrCat("this node belongs to cluster \"", memory.cluster,
                                        "\", not to \"", desired.cluster, "\""));
   }
+  if (std::none_of(desired.members.begin(), desired.members.end(),
+                   [&world](const Member& one) { return one.node == world.context.node; })) {
+    return Blocked(world, absl::StrCat("the orders are for members of cluster \"", desired.cluster,
+                                       "\", and \"", world.context.node, "\" is none"));
+  }
   const uint64_t data_id = world.observation.data.system_identifier;
   if (desired.system_identifier != 0 && data_id != 0 && data_id != desired.system_identifier) {
     return Blocked(world, absl::StrCat("the data directory has system identifier ", data_id,

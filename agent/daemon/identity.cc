@@ -21,6 +21,7 @@
 namespace pgmahout::agent {
 namespace {
 
+constexpr size_t kStateIdDigits = 32;
 constexpr Duration kRetryPeriod{1'000};
 constexpr Duration kLookPeriod{3'600'000};
 constexpr int64_t kRenewBeforeMilliseconds = int64_t{30} * 24 * 3600 * 1000;
@@ -70,7 +71,7 @@ absl::StatusOr<StateLock> LockState(const std::string& state_dir) {
 
 absl::Status EnsureIdentity(const EnrollConfig& config, const std::string& token_file) {
   if (HasIdentity(config)) {
-    return absl::OkStatus();
+    return CheckIdentity(config);
   }
   PGM_ASSIGN_OR_RETURN(const std::string token, ReadToken(config, token_file));
   std::string last_error;
@@ -95,9 +96,18 @@ absl::StatusOr<std::string> LoadStateId(const std::string& state_dir) {
   const std::string path = absl::StrCat(state_dir, "/state-id");
   absl::StatusOr<std::string> id = ReadFile(path, 256);
   if (!absl::IsNotFound(id.status())) {
-    return id;
+    PGM_RETURN_IF_ERROR(id.status());
+    if (id->size() == kStateIdDigits && id->find_first_not_of("0123456789abcdef") == id->npos) {
+      return id;
+    }
+    return WithInfo(
+        absl::DataLossError(
+            absl::StrCat("\"", path, "\" is damaged: it holds no ", kStateIdDigits, " hex digits")),
+        ErrorInfo{"state-id-damaged", "",
+                  "The controller knows this node by it. Restore the file from a backup, "
+                  "or remove the node and let it join again: pgmahout node remove NAME"});
   }
-  const std::string fresh = RandomHex(16);
+  const std::string fresh = RandomHex(kStateIdDigits / 2);
   PGM_RETURN_IF_ERROR(WriteFileDurably(path, fresh, 0600));
   return fresh;
 }

@@ -27,8 +27,8 @@ class StateLock {
 // FailedPrecondition if another agent uses `state_dir`.
 absl::StatusOr<StateLock> LockState(const std::string& state_dir);
 
-// Joins with the token in `token_file` unless there is a certificate already. While the controller
-// cannot be reached it tries again; any other refusal is returned.
+// Joins with the token in `token_file` unless there is a certificate already, which is checked.
+// While the controller cannot be reached it tries again; any other refusal is returned.
 absl::Status EnsureIdentity(const EnrollConfig& config, const std::string& token_file);
 
 // A random id, made once per state directory: two agents with one id are a cloned disk.

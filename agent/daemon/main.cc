@@ -12,6 +12,7 @@
 #include "agent/daemon/config.h"
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/identity.h"
+#include "agent/daemon/memory_file.h"
 #include "agent/exporter/exporter.h"
 #include "agent/link/enroll.h"
 #include "agent/link/link.h"
@@ -88,6 +89,8 @@ absl::Status Run(const Flags& flags) {
   }
   PGM_RETURN_IF_ERROR(PrepareDirectories(config));
   PGM_ASSIGN_OR_RETURN(const StateLock lock, LockState(config.state_dir));
+  PGM_RETURN_IF_ERROR(
+      CheckMemoryIsThere(absl::StrCat(config.state_dir, "/memory"), config.data_root));
   const EnrollConfig enroll = MakeEnroll(config);
   PGM_RETURN_IF_ERROR(EnsureIdentity(enroll, flags.token_file));
   PGM_ASSIGN_OR_RETURN(const std::string state_id, LoadStateId(config.state_dir));

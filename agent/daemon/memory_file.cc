@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/daemon/memory_file.h"
 
+#include <filesystem>
 #include <map>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -17,6 +19,13 @@ namespace pgmahout::agent {
 namespace {
 
 constexpr absl::string_view kCheckPrefix = "check=";
+
+constexpr char kStartAnew[] =
+    "Never bring an older copy of that file back: it would let the node obey orders that are over. "
+    "If another member of the cluster has the data: stop PostgreSQL here, move the data "
+    "directories "
+    "and the state directory away, remove the node (pgmahout node remove NAME) and let it join and "
+    "be copied again.";
 
 using Lines = std::map<std::string, std::string>;
 
@@ -48,6 +57,16 @@ absl::StatusOr<Lines> Unseal(absl::string_view text) {
   return lines;
 }
 
+// Each of them decides what is obeyed or which data is ours: without it nothing can be assumed.
+absl::Status RequireAll(const Lines& lines) {
+  for (const char* name : {"epoch", "cluster", "system_identifier", "data_number"}) {
+    if (lines.count(name) == 0) {
+      return absl::DataLossError(absl::StrCat(name, " is missing"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadNumber(const Lines& lines, const std::string& name, uint64_t* value) {
   const auto found = lines.find(name);
   if (found == lines.end()) {
@@ -75,10 +94,9 @@ std::string EncodeMemory(const Memory& memory) {
 
 absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
   PGM_ASSIGN_OR_RETURN(const Lines lines, Unseal(text));
+  PGM_RETURN_IF_ERROR(RequireAll(lines));
   Memory memory;
-  if (const auto cluster = lines.find("cluster"); cluster != lines.end()) {
-    memory.cluster = cluster->second;
-  }
+  memory.cluster = lines.at("cluster");
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "epoch", &memory.epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "system_identifier", &memory.system_identifier));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "data_number", &memory.data_number));
@@ -100,11 +118,32 @@ absl::StatusOr<Memory> LoadMemory(const std::string& path) {
   if (!memory.ok()) {
     return WithInfo(
         Annotate(memory.status(), absl::StrCat("cannot trust the agent's memory \"", path, "\"")),
-        ErrorInfo{"memory-damaged", "",
-                  "The agent cannot know which orders it obeyed. If this node's data may be given "
-                  "up, remove the node, empty its state directory and let it join again."});
+        ErrorInfo{"memory-damaged",
+                  "It says which orders this node has obeyed and which data directory is current. "
+                  "PostgreSQL was not touched; as a primary it is stopped when its lease is over.",
+                  kStartAnew});
   }
   return memory;
+}
+
+absl::Status CheckMemoryIsThere(const std::string& path, const std::string& data_root) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) {
+    return absl::OkStatus();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(data_root, error)) {
+    if (absl::StartsWith(entry.path().filename().string(), "pgdata.")) {
+      return WithInfo(
+          absl::DataLossError(absl::StrCat("the agent's memory \"", path,
+                                           "\" is gone, but there is \"", entry.path().string(),
+                                           "\"")),
+          ErrorInfo{"memory-lost",
+                    "Without it nobody knows which orders this node has obeyed. PostgreSQL was not "
+                    "touched.",
+                    kStartAnew});
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status StoreMemory(const std::string& path, const Memory& memory) {

@@ -18,7 +18,11 @@ std::string EncodeMemory(const Memory& memory);
 // DataLoss if the text is not what EncodeMemory wrote.
 absl::StatusOr<Memory> DecodeMemory(absl::string_view text);
 
-// An empty Memory if there is no file yet.
+// DataLoss if there is no memory at `path` although `data_root` holds data directories: memory is
+// stored before the first of them is made. A primary that such an agent forgot would run unfenced.
+absl::Status CheckMemoryIsThere(const std::string& path, const std::string& data_root);
+
+// An empty Memory if there is no file yet; DataLoss if it is damaged.
 absl::StatusOr<Memory> LoadMemory(const std::string& path);
 
 // Durable when it returns OK.

@@ -68,8 +68,45 @@ absl::Status StoreIdentity(const EnrollConfig& config, const v1::JoinResponse& r
 
 }  // namespace
 
+// The certificate is written last.
 bool HasIdentity(const EnrollConfig& config) {
-  return Exists(config.certificate_file) && Exists(config.key_file) && Exists(config.ca_file);
+  return Exists(config.certificate_file);
+}
+
+namespace {
+
+absl::Status CheckFiles(const EnrollConfig& config) {
+  PGM_ASSIGN_OR_RETURN(const std::string certificate, ReadFile(config.certificate_file));
+  PGM_ASSIGN_OR_RETURN(const std::string key, ReadFile(config.key_file));
+  PGM_ASSIGN_OR_RETURN(const std::string authority, ReadFile(config.ca_file));
+  if (const absl::Status status = CheckKeyPair(key, certificate); !status.ok()) {
+    return Annotate(status,
+                    absl::StrCat("\"", config.key_file, "\", \"", config.certificate_file, "\""));
+  }
+  if (const auto pin = SpkiPinOf(authority); !pin.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("\"", config.ca_file, "\" is damaged: ", pin.status().message()));
+  }
+  PGM_ASSIGN_OR_RETURN(const Identity identity, IdentityOf(certificate));
+  if (identity != Identity{IdentityKind::kNode, config.node}) {
+    return absl::FailedPreconditionError(absl::StrCat("\"", config.certificate_file,
+                                                      "\" is that of ", FormatIdentity(identity),
+                                                      ", not of node \"", config.node, "\""));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckIdentity(const EnrollConfig& config) {
+  return WithInfo(
+      Annotate(CheckFiles(config), "cannot use the identity of this node"),
+      ErrorInfo{"identity-damaged", "",
+                absl::StrCat("Restore key, certificate and CA from a backup; or remove these three "
+                             "files, make room for a new identity (pgmahout node remove ",
+                             config.node, "; pgmahout token create --node ", config.node,
+                             ") and start with --token-file FILE. Data and PostgreSQL stay as they "
+                             "are.")});
 }
 
 absl::Status Join(const EnrollConfig& config, const std::string& token_text) {

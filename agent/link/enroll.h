@@ -17,8 +17,12 @@ struct EnrollConfig {
   std::string certificate_file, key_file, ca_file;
 };
 
-// Whether certificate, key and CA are all there.
+// Whether this node has joined: it has a certificate. CheckIdentity() tells whether it can be used.
 bool HasIdentity(const EnrollConfig& config);
+
+// Whether the three files are whole and belong together, and the certificate is this node's. Its
+// hint says how to get out of it.
+absl::Status CheckIdentity(const EnrollConfig& config);
 
 // Trades `token` for a certificate and stores the three files durably (the key with mode 0600; it
 // never leaves this machine). Blocks up to about 20 s. PermissionDenied: the token is not good or

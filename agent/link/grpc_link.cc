@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "common/net/pki.h"
 #include "common/wire/convert.h"
 #include "pgmahout/v1/agent.grpc.pb.h"
 
@@ -146,6 +147,8 @@ class GrpcLink : public Link {
     PGM_ASSIGN_OR_RETURN(tls.pem_root_certs, ReadFile(config_.ca_file));
     PGM_ASSIGN_OR_RETURN(tls.pem_private_key, ReadFile(config_.key_file));
     PGM_ASSIGN_OR_RETURN(tls.pem_cert_chain, ReadFile(config_.certificate_file));
+    // gRPC would only say that it cannot connect.
+    PGM_RETURN_IF_ERROR(CheckKeyPair(tls.pem_private_key, tls.pem_cert_chain));
     grpc::ChannelArguments arguments;
     // The controller's certificate carries this name whatever address it is reached by.
     arguments.SetSslTargetNameOverride("pgmahout-controller");

@@ -356,6 +356,23 @@ absl::StatusOr<std::unique_ptr<CertificateAuthority>> CertificateAuthority::Load
   return authority;
 }
 
+absl::Status CheckKeyPair(const std::string& key_pem, const std::string& certificate_pem) {
+  const absl::StatusOr<ssl::Key> key = ReadKey(key_pem);
+  if (!key.ok()) {
+    return absl::DataLossError(absl::StrCat("the key is damaged: ", key.status().message()));
+  }
+  const absl::StatusOr<ssl::Certificate> certificate = ReadCertificate(certificate_pem);
+  if (!certificate.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("the certificate is damaged: ", certificate.status().message()));
+  }
+  if (X509_check_private_key(certificate->get(), key->get()) != 1) {
+    ERR_clear_error();
+    return absl::FailedPreconditionError("the key is that of another certificate");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<KeyAndCertificate> CertificateAuthority::Issue(const CertificateTerms& terms) const {
   KeyAndCertificate issued;
   PGM_ASSIGN_OR_RETURN(issued.key_pem, GeneratePrivateKey());

@@ -68,6 +68,9 @@ class CertificateAuthority {
 
 absl::StatusOr<std::string> GeneratePrivateKey();
 
+// DataLoss unless both are whole; FailedPrecondition if the key is that of another certificate.
+absl::Status CheckKeyPair(const std::string& key_pem, const std::string& certificate_pem);
+
 // A certificate request that proves possession of the key.
 absl::StatusOr<std::string> MakeRequest(const std::string& key_pem);
 

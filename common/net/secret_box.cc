@@ -54,7 +54,11 @@ absl::StatusOr<SecretBox> SecretBox::LoadOrCreate(const std::string& path) {
   const absl::string_view hex = absl::StripTrailingAsciiWhitespace(*text);
   if (hex.size() != 2 * kKeyBytes ||
       hex.find_first_not_of("0123456789abcdef") != absl::string_view::npos) {
-    return absl::DataLossError(absl::StrCat("\"", path, "\" holds no key of 64 hex digits"));
+    return WithHint(
+        absl::DataLossError(absl::StrCat("\"", path, "\" holds no key of 64 hex digits")),
+        "Restore it from the backup that the store comes from: it seals the passwords in there, "
+        "and is "
+        "never made anew over an old one.");
   }
   return SecretBox(absl::HexStringToBytes(hex));
 }

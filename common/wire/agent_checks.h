@@ -10,6 +10,9 @@ namespace pgmahout {
 // At most 4 KiB. `field` names it in the error.
 absl::Status CheckWireText(absl::string_view field, absl::string_view text);
 
+// At most 256 bytes: names and versions.
+absl::Status CheckWireWord(absl::string_view field, absl::string_view text);
+
 // At most 64 entries.
 absl::Status CheckWireList(absl::string_view field, int size);
 

@@ -42,10 +42,14 @@ v1::ControllerMessage ToProto(const Order& order);
 absl::StatusOr<Order> FromProto(const v1::ControllerMessage& proto);
 
 // What an agent sends. An agent may be broken or hostile: enumerations, names and sizes are checked
-// (strings up to 4 KiB, lists up to 64 entries). Of `attached`, entries that are no node names are
+// (texts up to 4 KiB, names and versions up to 256 bytes, lists up to 64 entries), and control
+// characters in what people read become spaces. Of `attached`, entries that are no node names are
 // left out: they are other people's pg_receivewal.
 v1::MemberReport ToProto(const Report& report);
 absl::StatusOr<Report> FromProto(const v1::MemberReport& proto);
+
+// The first message of a stream: short printable texts, and an address that is an IP address.
+absl::Status CheckHello(const v1::Hello& hello);
 
 v1::Quorum ToProto(const Quorum& quorum);
 absl::StatusOr<Quorum> FromProto(const v1::Quorum& proto);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent sends with every heartbeat. The sender is authenticated, not trusted.
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
@@ -11,6 +14,7 @@ namespace pgmahout {
 namespace {
 
 constexpr size_t kTextBytesMax = 4096;
+constexpr size_t kWordBytesMax = 256;
 constexpr int kListMax = 64;
 
 v1::ServerState StateToProto(ServerState state) {
@@ -77,6 +81,14 @@ absl::StatusOr<ServerRole> RoleFromProto(v1::ServerRole role) {
   }
 }
 
+absl::Status CheckBytes(absl::string_view field, absl::string_view text, size_t most) {
+  if (text.size() > most) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, " has ", text.size(), " bytes; at most ", most, " are allowed"));
+  }
+  return absl::OkStatus();
+}
+
 void WriteAttached(const std::vector<Attached>& attached, v1::MemberReport* proto) {
   for (const Attached& standby : attached) {
     v1::AttachedStandby* const to = proto->add_attached();
@@ -91,8 +103,8 @@ void WriteAttached(const std::vector<Attached>& attached, v1::MemberReport* prot
 absl::Status ReadAttached(const v1::MemberReport& proto, Report* report) {
   PGM_RETURN_IF_ERROR(CheckWireList("attached", proto.attached_size()));
   for (const v1::AttachedStandby& standby : proto.attached()) {
-    PGM_RETURN_IF_ERROR(CheckWireText("attached.node", standby.node()));
-    PGM_RETURN_IF_ERROR(CheckWireText("attached.syncState", standby.sync_state()));
+    PGM_RETURN_IF_ERROR(CheckWireWord("attached.node", standby.node()));
+    PGM_RETURN_IF_ERROR(CheckWireWord("attached.syncState", standby.sync_state()));
     // application_name is free text: a person's pg_receivewal must not make a report invalid.
     if (!CheckObjectName("node name", standby.node()).ok()) {
       continue;
@@ -106,16 +118,23 @@ absl::Status ReadAttached(const v1::MemberReport& proto, Report* report) {
 absl::Status CheckTexts(const v1::MemberReport& proto) {
   PGM_RETURN_IF_ERROR(CheckWireNameIfSet("cluster name", proto.cluster()));
   PGM_RETURN_IF_ERROR(CheckWireNameIfSet("receiver upstream", proto.receiver_upstream()));
-  PGM_RETURN_IF_ERROR(CheckWireText("serverVersion", proto.server_version()));
-  PGM_RETURN_IF_ERROR(CheckWireText("agentVersion", proto.agent_version()));
+  PGM_RETURN_IF_ERROR(CheckWireWord("serverVersion", proto.server_version()));
+  PGM_RETURN_IF_ERROR(CheckWireWord("agentVersion", proto.agent_version()));
   PGM_RETURN_IF_ERROR(CheckWireText("step", proto.step()));
   PGM_RETURN_IF_ERROR(CheckWireText("stepError", proto.step_error()));
   PGM_RETURN_IF_ERROR(CheckWireText("illness", proto.illness()));
   PGM_RETURN_IF_ERROR(CheckWireList("pendingRestart", proto.pending_restart_size()));
   for (const std::string& parameter : proto.pending_restart()) {
-    PGM_RETURN_IF_ERROR(CheckWireText("pendingRestart", parameter));
+    PGM_RETURN_IF_ERROR(CheckWireWord("pendingRestart", parameter));
   }
   return absl::OkStatus();
+}
+
+// For logs and terminals: a line break or an escape sequence in there could pass for our own words.
+std::string Printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return absl::ascii_iscntrl(c); }, ' ');
+  return text;
 }
 
 // Everything that is only copied.
@@ -140,11 +159,11 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->writable_epoch = proto.writable_epoch();
   report->roles_ready = proto.roles_ready();
   report->alone_epoch = proto.alone_epoch();
-  report->server_version = proto.server_version();
-  report->agent_version = proto.agent_version();
-  report->step = proto.step();
-  report->step_error = proto.step_error();
-  report->illness = proto.illness();
+  report->server_version = Printable(proto.server_version());
+  report->agent_version = Printable(proto.agent_version());
+  report->step = Printable(proto.step());
+  report->step_error = Printable(proto.step_error());
+  report->illness = Printable(proto.illness());
   report->pending_restart.assign(proto.pending_restart().begin(), proto.pending_restart().end());
   report->disk_free_bytes = proto.disk_free_bytes();
 }
@@ -152,11 +171,11 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
 }  // namespace
 
 absl::Status CheckWireText(absl::string_view field, absl::string_view text) {
-  if (text.size() > kTextBytesMax) {
-    return absl::InvalidArgumentError(absl::StrCat(field, " has ", text.size(), " bytes; at most ",
-                                                   kTextBytesMax, " are allowed"));
-  }
-  return absl::OkStatus();
+  return CheckBytes(field, text, kTextBytesMax);
+}
+
+absl::Status CheckWireWord(absl::string_view field, absl::string_view text) {
+  return CheckBytes(field, text, kWordBytesMax);
 }
 
 absl::Status CheckWireList(absl::string_view field, int size) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
@@ -14,18 +15,23 @@
 namespace pgmahout::controller {
 namespace {
 
+// What a stream works with; all of it belongs to the loop.
+struct AgentPorts {
+  EventLoop& loop;
+  Conductor& conductor;
+  Registry& registry;
+  AgentPace& pace;
+};
+
 // The stream of one agent. Lives until gRPC says that it is done.
 class AgentReactor : public grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>,
                      public AgentStream {
  public:
-  AgentReactor(EventLoop& loop,
-               Conductor& conductor,
-               Registry& registry,
-               grpc::CallbackServerContext& context,
-               std::string node)
-      : loop_(loop),
-        conductor_(conductor),
-        registry_(registry),
+  AgentReactor(AgentPorts ports, grpc::CallbackServerContext& context, std::string node)
+      : loop_(ports.loop),
+        conductor_(ports.conductor),
+        registry_(ports.registry),
+        pace_(ports.pace),
         context_(context),
         node_(std::move(node)) {
     StartRead(&in_);
@@ -38,9 +44,15 @@ class AgentReactor : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contro
       loop_.Post([this] { Close(absl::OkStatus()); });
       return;
     }
-    loop_.Post([this, message = std::move(in_)] { Take(message); });
-    in_ = v1::AgentMessage();
-    StartRead(&in_);
+    // The next one is read once this one was taken: however fast an agent sends, one message of it
+    // is in memory, and the rest waits in its own socket.
+    loop_.Post([this] {
+      Take(in_);
+      if (!finished_) {
+        in_.Clear();
+        StartRead(&in_);
+      }
+    });
   }
 
   void OnWriteDone(bool /*ok*/) override {
@@ -85,20 +97,26 @@ class AgentReactor : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contro
       return;
     }
     if (const absl::Status status = TakeChecked(message); !status.ok()) {
-      LogWarning("an agent is refused",
-                 {{"node", node_}, {"error", std::string(status.message())}});
-      ++conductor_.counters().agents_refused;
       Close(status);
+      conductor_.Refused(node_, status);
     }
   }
 
   absl::Status TakeChecked(const v1::AgentMessage& message) {
+    if (!arrived_) {
+      PGM_RETURN_IF_ERROR(pace_.Stream(node_, conductor_.Now()));
+    }
+    PGM_RETURN_IF_ERROR(pace_.Message(node_, conductor_.Now()));
     if (message.sequence() <= sequence_) {
-      return absl::InvalidArgumentError("heartbeat numbers must grow");
+      return absl::InvalidArgumentError(absl::StrCat("heartbeat ", message.sequence(),
+                                                     " came after ", sequence_,
+                                                     "; within a stream their numbers must grow"));
     }
     sequence_ = message.sequence();
     if (!arrived_) {
       PGM_RETURN_IF_ERROR(Arrive(message));
+    } else if (message.has_hello()) {
+      return absl::InvalidArgumentError("only the first message of a stream may say who it is");
     }
     PGM_ASSIGN_OR_RETURN(Report report, FromProto(message.report()));
     conductor_.Reported(this, sequence_, std::move(report));
@@ -107,11 +125,12 @@ class AgentReactor : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contro
 
   absl::Status Arrive(const v1::AgentMessage& message) {
     if (!message.has_hello() || message.hello().node() != node_) {
-      return absl::PermissionDeniedError(absl::StrCat("the certificate is node \"", node_,
-                                                      "\", the first message says \"",
-                                                      message.hello().node(), "\""));
+      return absl::PermissionDeniedError(
+          absl::StrCat("the certificate is node \"", node_, "\", the first message says \"",
+                       absl::CEscape(message.hello().node().substr(0, 64)), "\""));
     }
     const v1::Hello& hello = message.hello();
+    PGM_RETURN_IF_ERROR(CheckHello(hello));
     PGM_RETURN_IF_ERROR(
         registry_.Seen(node_, hello.address(), hello.agent_version(), hello.state_id()));
     PGM_RETURN_IF_ERROR(
@@ -143,6 +162,7 @@ class AgentReactor : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contro
   EventLoop& loop_;
   Conductor& conductor_;
   Registry& registry_;
+  AgentPace& pace_;
   grpc::CallbackServerContext& context_;
   const std::string node_;
   v1::AgentMessage in_;
@@ -178,7 +198,7 @@ grpc::ServerBidiReactor<v1::AgentMessage, v1::ControllerMessage>* AgentService::
   if (!caller.ok()) {
     return new RefusingReactor(ToGrpc(*context, caller.status()));
   }
-  return new AgentReactor(loop_, conductor_, registry_, *context, caller->name);
+  return new AgentReactor({loop_, conductor_, registry_, pace_}, *context, caller->name);
 }
 
 grpc::ServerUnaryReactor* AgentService::Renew(grpc::CallbackServerContext* context,

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/event_loop.h"
 #include "common/net/pki.h"
+#include "controller/api/agent_pace.h"
 #include "controller/conductor/conductor.h"
 #include "controller/conductor/registry.h"
 #include "pgmahout/v1/agent.grpc.pb.h"
@@ -29,6 +30,7 @@ class AgentService : public v1::AgentService::CallbackService {
   EventLoop& loop_;
   Conductor& conductor_;
   Registry& registry_;
+  AgentPace pace_;  // used on the loop
 };
 
 class EnrollmentService : public v1::EnrollmentService::CallbackService {

@@ -38,6 +38,8 @@ class AgentListener {
   virtual absl::Status Arrived(AgentStream* stream, const AgentHello& hello) = 0;
   virtual void Reported(AgentStream* stream, uint64_t sequence, Report report) = 0;
   virtual void Gone(AgentStream* stream) = 0;
+  // A stream or a message of `node` was refused; it is logged, counted and told in the history.
+  virtual void Refused(const std::string& node, const absl::Status& reason) = 0;
 };
 
 }  // namespace pgmahout::controller

@@ -24,6 +24,8 @@ constexpr Duration kTickPeriod{100};
 constexpr Duration kStoodStill{1'000};  // ten ticks are missing: nobody watched
 constexpr Duration kPublishTimeout{5'000};
 constexpr size_t kQueueMax = 10'000;
+// An agent speaks once a second at least.
+constexpr Duration kAgentIsGoneAfter{3'000};
 
 // The same bytes for the same state, so that its fingerprint can serve as its generation.
 std::string SerializeDeterministically(const v1::DesiredState& desired) {
@@ -84,19 +86,29 @@ absl::Status Conductor::Start(bool restored) {
 
 // ---- Agents ----
 
+// One node is one agent. The same process may dial again, and another one takes over from a stream
+// on which nothing comes any more; whoever talks is not pushed aside.
+absl::Status Conductor::CheckReplacement(const ConnectedAgent& present,
+                                         const AgentHello& hello) const {
+  const bool same_state = present.hello.state_id == hello.state_id;
+  const bool same_process = present.hello.instance_id == hello.instance_id;
+  if (same_state && (same_process || clock_.Now() - present.last_heard >= kAgentIsGoneAfter)) {
+    return absl::OkStatus();
+  }
+  return WithHint(
+      absl::AlreadyExistsError(absl::StrCat(
+          "node \"", hello.node, "\" is connected already, from ", present.hello.address,
+          same_state ? ", by another agent process" : ", with another state directory")),
+      "Two VMs use one name, or a disk was cloned. Join the second one under its own name.");
+}
+
 absl::Status Conductor::Arrived(AgentStream* stream, const AgentHello& hello) {
   const auto present = agents_.find(hello.node);
-  if (present != agents_.end() && present->second.hello.state_id != hello.state_id) {
-    ++counters_.agents_refused;
-    return WithHint(
-        absl::AlreadyExistsError(absl::StrCat(
-            "node \"", hello.node, "\" is connected already, with another state directory")),
-        "Two VMs use one name, or a disk was cloned. Join the second one under its own name.");
-  }
   if (present != agents_.end()) {
+    PGM_RETURN_IF_ERROR(CheckReplacement(present->second, hello));
     present->second.stream->Close(absl::AbortedError("the same agent has connected again"));
   }
-  ConnectedAgent agent{stream, hello, ""};
+  ConnectedAgent agent{stream, hello, "", clock_.Now()};
   for (const auto& [name, cluster] : clusters_) {
     if (HasAgent(cluster->state, hello.node)) {
       agent.cluster = name;
@@ -118,6 +130,7 @@ void Conductor::Reported(AgentStream* stream, uint64_t sequence, Report report) 
     return;  // replaced meanwhile
   }
   ++counters_.reports;
+  found->second.last_heard = clock_.Now();
   const auto& [node, agent] = *found;
   NoticeOldStore(node, report);
   if (agent.cluster.empty()) {
@@ -161,6 +174,17 @@ void Conductor::Gone(AgentStream* stream) {
       }
       agents_.erase(entry);
       return;
+    }
+  }
+}
+
+void Conductor::Refused(const std::string& node, const absl::Status& reason) {
+  ++counters_.agents_refused;
+  LogWarning("an agent is refused", {{"node", node}, {"error", std::string(reason.message())}});
+  for (const auto& [name, cluster] : clusters_) {
+    if (cluster->state.members.contains(node)) {
+      Enqueue(name, AgentRefused{node, std::string(reason.message())});
+      return;  // a node is member of one cluster; Enqueue may have changed the map
     }
   }
 }

@@ -35,6 +35,7 @@ struct ConnectedAgent {
   AgentStream* stream = nullptr;
   AgentHello hello;
   std::string cluster;  // empty: member of none
+  BootTime last_heard;
 };
 
 // Counters for /metrics.
@@ -63,6 +64,7 @@ class Conductor : public AgentListener {
   absl::Status Arrived(AgentStream* stream, const AgentHello& hello) override;
   void Reported(AgentStream* stream, uint64_t sequence, Report report) override;
   void Gone(AgentStream* stream) override;
+  void Refused(const std::string& node, const absl::Status& reason) override;
 
   // Creates the cluster or changes it. Done when it is durable.
   void Apply(ClusterSpec spec, Reply reply);
@@ -102,6 +104,7 @@ class Conductor : public AgentListener {
   void Perform(Cluster& cluster, const Effect& effect);
   void Send(Cluster& cluster, const Answer& answer);
   void Publish(Cluster& cluster, const PublishNames& publish);
+  absl::Status CheckReplacement(const ConnectedAgent& present, const AgentHello& hello) const;
   void AttachAgents(Cluster& cluster);
   absl::Status CheckNodes(const ClusterSpec& spec) const;
   void Create(ClusterSpec spec, Reply reply);

@@ -32,6 +32,19 @@ bool IsIpAddress(const std::string& text) {
          inet_pton(AF_INET6, text.c_str(), &buffer) == 1;
 }
 
+// A certificate speaks for every name in it, and agents know the controller by this one.
+constexpr char kControllerName[] = "pgmahout-controller";
+
+absl::Status CheckNodeName(const std::string& node) {
+  PGM_RETURN_IF_ERROR(CheckObjectName("node name", node));
+  if (node == kControllerName) {
+    return WithHint(
+        absl::InvalidArgumentError(absl::StrCat("node name \"", node, "\" is reserved")),
+        "Agents take whoever has a certificate with that name for their controller.");
+  }
+  return absl::OkStatus();
+}
+
 template <typename T>
 absl::StatusOr<T> Parse(const Record& record) {
   T message;
@@ -60,7 +73,7 @@ Registry::Registry(Store& store, const CertificateAuthority& authority, const Cl
 // ---- Tokens ----
 
 absl::StatusOr<NewToken> Registry::CreateToken(const std::string& node, int64_t ttl_seconds) {
-  PGM_RETURN_IF_ERROR(CheckObjectName("node name", node));
+  PGM_RETURN_IF_ERROR(CheckNodeName(node));
   if (ttl_seconds <= 0 || ttl_seconds > kTokenTtlMax) {
     return WithHint(absl::InvalidArgumentError("the token's life is out of range"),
                     "Use 1 second to 7 days.");
@@ -135,21 +148,23 @@ absl::StatusOr<v1::StoredToken> Registry::CheckToken(const Joining& joining,
 absl::StatusOr<std::string> Registry::Sign(const std::string& node,
                                            const std::string& address,
                                            const std::string& csr_pem) const {
+  // Never a name: the agent chooses the address, and could choose the controller's name.
+  if (!IsIpAddress(address)) {
+    return WithHint(absl::InvalidArgumentError(
+                        absl::StrCat("the address of node \"", node, "\" is no IP address")),
+                    "Name the IP address of the VM in agent.yaml: address.");
+  }
   CertificateTerms terms;
   terms.identity = Identity{IdentityKind::kNode, node};
   terms.dns_names = {node};
-  if (IsIpAddress(address)) {
-    terms.ip_addresses = {address};
-  } else {
-    terms.dns_names.push_back(address);
-  }
+  terms.ip_addresses = {address};
   terms.days = kNodeCertificateDays;
   terms.now_ms = clock_.WallMilliseconds();
   return authority_.SignRequest(csr_pem, terms);
 }
 
 absl::StatusOr<Joined> Registry::Join(const Joining& joining) {
-  PGM_RETURN_IF_ERROR(CheckObjectName("node name", joining.node));
+  PGM_RETURN_IF_ERROR(CheckNodeName(joining.node));
   PGM_ASSIGN_OR_RETURN(const std::string key, RequestKeyFingerprint(joining.csr_pem));
   const auto token = ParseJoinToken(joining.token);
   uint64_t token_version = 0;

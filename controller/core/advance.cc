@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "controller/core/doubt.h"
 #include "controller/core/failover.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
@@ -149,6 +150,7 @@ void TrackPrimary(const Turn& turn, MemberView& member, const Report& report) {
   }
   if (report.role == ServerRole::kPrimary) {
     member.wal_end = std::max(member.wal_end, report.write_lsn);
+    member.wal_end_at = turn.now;
   }
   if (turn.durable().stage == Stage::kRunning && report.role == ServerRole::kPrimary &&
       report.writable_epoch == turn.durable().epoch) {
@@ -162,18 +164,19 @@ void Absorb(const Turn& turn, const AgentReported& event) {
     return;
   }
   AdoptEpoch(turn, event.node, event.report);
+  const Report report = Believable(turn, event.node, *member, event.report);
   if (event.node == turn.spec().witness) {
-    NoteWitness(turn, event.report);
+    NoteWitness(turn, report);
   }
-  TakeVote(turn, event.node, *member, event.report);
-  NoteStepError(turn, event.node, *member, event.report);
-  member->report = event.report;
+  TakeVote(turn, event.node, *member, report);
+  NoteStepError(turn, event.node, *member, report);
+  member->report = report;
   member->sequence = event.sequence;
   member->connected = true;
   member->gone_since.reset();
   member->last_heard = turn.now;
   if (event.node == turn.durable().primary) {
-    TrackPrimary(turn, *member, event.report);
+    TrackPrimary(turn, *member, report);
   } else {
     member->down_since.reset();
   }
@@ -193,6 +196,10 @@ MemberView KnownAgent(const Turn& turn, const std::string& node, bool same_part)
   agent.sequence = known->sequence;
   agent.last_heard = known->last_heard;
   return agent;
+}
+
+void Absorb(const Turn& turn, const AgentRefused& event) {
+  NoteRefusal(turn, event.node, event.reason);
 }
 
 void Absorb(const Turn& turn, const SpecApplied& event) {

@@ -80,6 +80,7 @@ struct MemberView {
   // As primary: the furthest its WAL reached while it ran. A crashed server tells its last
   // checkpoint only.
   Lsn wal_end;
+  BootTime wal_end_at;                          // when that was so
   std::optional<BootTime> not_streaming_since;  // as standby: the primary does not see it stream
   bool attached = false;                        // the primary sees it stream
   // The primary's WAL position when this standby was first seen streaming. Once it has replayed
@@ -89,6 +90,10 @@ struct MemberView {
   // As primary: until then it may still acknowledge writes by its lease, the clocks' drift
   // included.
   BootTime may_write_until;
+  std::string doubt;  // why its last report is not believed; empty: it is (doubt.h)
+  // What was noted last of its doubts and refusals, and when.
+  std::string complaint;
+  std::optional<BootTime> complained_at;
   // When its vote of the present epoch came. It was no witness for the old primary from then on.
   std::optional<BootTime> voted_at;
 };

@@ -40,6 +40,12 @@ struct AgentReported {
   Report report;
 };
 
+// A stream or a message of that node was refused.
+struct AgentRefused {
+  std::string node;
+  std::string reason;
+};
+
 struct SpecApplied {
   ClusterSpec spec;
 };
@@ -68,6 +74,7 @@ using Event = std::variant<Tick,
                            AgentConnected,
                            AgentDisconnected,
                            AgentReported,
+                           AgentRefused,
                            SpecApplied,
                            SwitchoverRequested,
                            FailoverRequested,

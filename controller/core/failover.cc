@@ -68,7 +68,8 @@ bool PrimaryIsSilent(const Turn& turn) {
   }
   size_t heard = 0;
   for (const auto& [node, member] : state.members) {
-    if (node == turn.durable().primary || !IsHeard(state, member, turn.now)) {
+    if (node == turn.durable().primary || !IsHeard(state, member, turn.now) ||
+        !member.doubt.empty()) {
       continue;
     }
     if (member.report->receiver_streaming) {
@@ -293,7 +294,7 @@ bool OldPrimaryCanResume(const Turn& turn) {
   const MemberView& old = Primary(turn);
   if (!IsHeard(turn.state(), old, turn.now) || old.report->epoch < turn.durable().epoch ||
       old.report->server != ServerState::kStopped || !old.report->data_is_complete ||
-      old.report->system_identifier != turn.durable().system_identifier ||
+      !old.doubt.empty() || old.report->system_identifier != turn.durable().system_identifier ||
       PriorityOf(turn.spec(), turn.durable().primary) == 0) {
     return false;
   }
@@ -342,6 +343,7 @@ void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
     member.replays = false;
     member.not_streaming_since = turn.now;
     member.wal_end = node == turn.durable().primary ? report.write_lsn : Lsn{};
+    member.wal_end_at = turn.now;
   }
   turn.state().witness.attached = false;
   turn.state().witness.not_streaming_since = turn.now;
@@ -450,12 +452,18 @@ std::string WhyNotEligible(const ClusterState& state, const std::string& node, B
   if (!IsHeard(state, *member, now)) {
     return "its agent is not heard";
   }
+  if (!member->doubt.empty()) {
+    return member->doubt;
+  }
   const Report& report = *member->report;
   if (!report.data_is_complete) {
     return "its data directory is not complete";
   }
   if (report.system_identifier != state.durable.system_identifier) {
     return "its data belongs to another system identifier";
+  }
+  if (!report.illness.empty()) {
+    return report.illness;
   }
   if (report.server != ServerState::kRunning) {
     return "its server does not run";

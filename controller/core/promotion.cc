@@ -22,6 +22,7 @@ void Promote(const Turn& turn, const Candidate& chosen, const std::set<std::stri
   OrderQuorum(turn.state(), QuorumForNewPrimary(durable, chosen.node, voters));
   MemberView& candidate = turn.state().members.at(chosen.node);
   candidate.wal_end = std::max(chosen.ballot.lsn, end_of_lost_wal);
+  candidate.wal_end_at = turn.now;
   turn.EnterStage(Stage::kPromoting);
 }
 

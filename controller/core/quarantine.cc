@@ -15,6 +15,9 @@ constexpr Duration kReportIsFresh{20'000};
 // What the zone holds may have been published by the lost store. Later changes must count as newer.
 constexpr uint64_t kChangesSkipped = 1'000'000;
 
+// No store is older than that many changes of primary. An agent that claims more talks nonsense.
+constexpr uint64_t kEpochsBelieved = 100'000;
+
 // Empty: the node has told what it is.
 std::string WhyMissing(const ClusterState& state, const MemberView& member, BootTime now) {
   if (!member.report.has_value() || now - member.last_heard >= kReportIsFresh) {
@@ -127,7 +130,11 @@ void Quarantine(const Turn& turn, absl::string_view evidence) {
 }
 
 void AdoptEpoch(const Turn& turn, const std::string& node, const Report& report) {
-  if (report.epoch <= turn.durable().epoch || report.cluster != turn.spec().name) {
+  const bool is_ours = report.cluster == turn.spec().name &&
+                       (report.system_identifier == 0 ||
+                        report.system_identifier == turn.durable().system_identifier);
+  if (!is_ours || report.epoch <= turn.durable().epoch ||
+      report.epoch - turn.durable().epoch > kEpochsBelieved) {
     return;
   }
   const std::string evidence = absl::StrCat(node, " has obeyed epoch ", report.epoch,

@@ -28,6 +28,9 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
       complaints.push_back(absl::StrCat(node, ": its agent is not heard"));
       continue;
     }
+    if (!member.doubt.empty()) {
+      complaints.push_back(absl::StrCat(node, ": its report is not believed: ", member.doubt));
+    }
     if (!member.report->step_error.empty()) {
       complaints.push_back(
           absl::StrCat(node, ": ", member.report->step, ": ", member.report->step_error));

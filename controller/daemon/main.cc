@@ -22,6 +22,7 @@
 #include "controller/api/http_snapshot.h"
 #include "controller/daemon/admin_files.h"
 #include "controller/daemon/config.h"
+#include "controller/daemon/state_files.h"
 #include "controller/dns/rfc2136_publisher.h"
 #include "controller/dns/tsig_key.h"
 #include "controller/store/sqlite_store.h"
@@ -92,8 +93,10 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
 absl::Status Run(const std::string& config_file, bool restored) {
   PGM_ASSIGN_OR_RETURN(const ControllerConfig config, LoadControllerConfig(config_file));
   PGM_RETURN_IF_ERROR(MakeDirectories(config.state_dir, 0700));
+  PGM_RETURN_IF_ERROR(CheckStoreIsThere(config.state_dir));
   PGM_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteStore> store,
                        SqliteStore::Open(config.state_dir + "/controller.db"));
+  PGM_RETURN_IF_ERROR(CheckKeysAreThere(config.state_dir, *store));
   const Clock& clock = SystemClock();
   PGM_ASSIGN_OR_RETURN(
       const std::unique_ptr<CertificateAuthority> authority,

@@ -37,6 +37,19 @@ TEST(Orders, OfAnotherClusterAreRefused) {
   EXPECT_TRUE(Next(world).blocked);
 }
 
+// A stream that ends up at the wrong VM, or a VM that was cloned under another name.
+TEST(Orders, ForSomebodyElseAreRefused) {
+  for (const Assignment assignment :
+       {Assignment::kStandby, Assignment::kPrepare, Assignment::kPrimary, Assignment::kStop,
+        Assignment::kBootstrap}) {
+    World world = Told(assignment);
+    world.context.node = "db9";
+    EXPECT_EQ(Decided(world), "refuse-other-cluster: wait");
+    EXPECT_TRUE(Next(world).blocked);
+    EXPECT_NE(Next(world).reason.find("\"db9\" is none"), std::string::npos);
+  }
+}
+
 TEST(Orders, ForeignSystemIdentifierIsLeftUntouched) {
   for (const Assignment assignment :
        {Assignment::kStandby, Assignment::kPrepare, Assignment::kPrimary, Assignment::kStop}) {

@@ -46,6 +46,27 @@ TEST(Orders, OfALowerEpochChangeNothing) {
   EXPECT_FALSE(orders.lease.has_value());
 }
 
+TEST(Orders, OfTwoEpochsAtOnceChangeNothing) {
+  Orders orders;
+  ASSERT_TRUE(Obey(OrderOf(5, At(1'000)), Obeyed(5), &orders));
+  Received torn = OrderOf(6, At(2'000));
+  torn.desired->epoch = 5;
+  EXPECT_FALSE(Obey(torn, Obeyed(5), &orders));
+  EXPECT_EQ(orders.lease->epoch, 5U);
+  EXPECT_EQ(orders.lease->deadline, At(11'000));
+}
+
+TEST(Orders, OfALaterControllerEndThoseOfTheEarlier) {
+  Orders orders;
+  ASSERT_TRUE(Obey(OrderOf(5, At(1'000)), Obeyed(5), &orders));
+  Received later = OrderOf(5, At(2'000));
+  later.order.controller_incarnation = 4;
+  ASSERT_TRUE(Obey(later, Obeyed(5), &orders));
+  EXPECT_EQ(orders.incarnation, 4U);
+  EXPECT_FALSE(Obey(OrderOf(5, At(3'000)), Obeyed(5), &orders)) << "incarnation 3 is over";
+  EXPECT_EQ(orders.lease->deadline, At(12'000));
+}
+
 TEST(Orders, OfAnEarlierControllerChangeNothing) {
   Orders orders;
   ASSERT_TRUE(Obey(OrderOf(5, At(1'000)), Obeyed(5), &orders));
