@@ -159,6 +159,36 @@ class Restarts(FaultCase):
             self.fleet.recorder.writes_resume(time.monotonic())
         self.nothing_is_lost()
 
+    def test_store_that_is_restored_from_an_old_copy(self):
+        controller = self.fleet.controller
+        controller.kill()
+        copy = controller.copy_store()
+        controller.start()
+        self.fleet.wait_until_whole(timeout=60)
+        watch = Watch(self.fleet)
+        self.fleet.kill_machine(watch.old)
+        new = watch.fails_over()
+        self.fleet.boot_machine(watch.old)
+        self.fleet.wait_until_whole(timeout=90)
+        later = self.fleet.cluster_json()["epoch"]
+
+        since = time.monotonic()
+        controller.kill()
+        controller.restore_store(copy)
+        controller.start()
+        after = self.fleet.wait_until_whole(timeout=90)
+        self.assertEqual((after["epoch"], after["primary"]), (later, new), "it adopts what the agents know")
+        self.assertTrue(any(e["rule"] == "store-is-old" for e in self.fleet.history()))
+        self.assertLess(self.fleet.recorder.outage_ms(since), 1000, "no write waits for the controller")
+        self.nothing_is_lost()
+
+        again = Watch(self.fleet)  # and it goes on from there
+        self.fleet.kill_machine(again.old)
+        again.fails_over()
+        self.fleet.boot_machine(again.old)
+        again.rejoins()
+        self.nothing_is_lost()
+
 
 if __name__ == "__main__":
     main()

@@ -70,6 +70,26 @@ class Controller(Process):
         super().__init__(fleet, name, [fleet.binary("pgmahout-controller"), "--config", self.config_file],
                          user="postgres", machine="controller")
 
+    def copy_store(self):
+        """The store's files, of a controller that does not run."""
+        copy = {}
+        for name in os.listdir(self.state_directory):
+            if name.startswith("controller.db"):
+                with open(os.path.join(self.state_directory, name), "rb") as f:
+                    copy[name] = f.read()
+        return copy
+
+    def restore_store(self, copy):
+        """Writes over the files, so that owner and mode stay; what the copy has not is removed."""
+        for name in os.listdir(self.state_directory):
+            if name.startswith("controller.db") and name not in copy:
+                os.remove(os.path.join(self.state_directory, name))
+        for name, content in copy.items():
+            path = os.path.join(self.state_directory, name)
+            with open(path, "wb") as f:
+                f.write(content)
+            os.chown(path, os.stat(self.state_directory).st_uid, os.stat(self.state_directory).st_gid)
+
     @property
     def admin_config(self):
         return os.path.join(self.state_directory, "admin", "config.yaml")
