@@ -140,7 +140,8 @@ Maybe RefuseOtherCluster(const World& world) {
     return Blocked(world, absl::StrCat("this node belongs to cluster \"", memory.cluster,
                                        "\", not to \"", desired.cluster, "\""));
   }
-  if (std::none_of(desired.members.begin(), desired.members.end(),
+  if (desired.assignment != Assignment::kWitness &&
+      std::none_of(desired.members.begin(), desired.members.end(),
                    [&world](const Member& one) { return one.node == world.context.node; })) {
     return Blocked(world, absl::StrCat("the orders are for members of cluster \"", desired.cluster,
                                        "\", and \"", world.context.node, "\" is none"));
