@@ -68,10 +68,10 @@ absl::Status CheckSwitchover(const ClusterState& state, const std::string& targe
                   {absl::StrCat("the primary ", durable.primary, " is not heard or does not run")},
                   "A lost primary is replaced by failover.");
   }
-  if (!primary->doubt.empty()) {
+  if (!primary.doubt.empty()) {
     return Refuse(
         state, "switch over",
-        {absl::StrCat("what ", durable.primary, " reports is not believed: ", primary->doubt)},
+        {absl::StrCat("what ", durable.primary, " reports is not believed: ", primary.doubt)},
         "See pgmahout cluster events " + durable.spec.name);
   }
   if (target == durable.primary) {
