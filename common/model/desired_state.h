@@ -33,7 +33,7 @@ struct Quorum {
   std::vector<std::string> standbys;  // node names, sorted
   // The node that may let the primary go on alone, so that commits wait for nobody, while neither
   // the controller nor enough standbys are heard. Empty: nobody may.
-  std::string witness;
+  std::string witness{};
 
   friend bool operator==(const Quorum&, const Quorum&) = default;
 };
