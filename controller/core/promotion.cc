@@ -2,10 +2,23 @@
 #include "controller/core/promotion.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/core/quorum.h"
 
 namespace pgmahout::controller {
+namespace {
+
+// Where commits need not wait for standbys, they do not wait for those that nobody hears either:
+// the last one left goes on at once. Nobody is promoted unasked after that.
+bool WouldWaitInVain(const Turn& turn, const Quorum& quorum) {
+  return turn.spec().synchronous.durability == DataDurability::kPreferred &&
+         std::none_of(quorum.standbys.begin(), quorum.standbys.end(), [&turn](const auto& node) {
+           return IsHeard(turn.state(), turn.state().members.at(node), turn.now);
+         });
+}
+
+}  // namespace
 
 Lsn EndOfLostWal(const Turn& turn) {
   const MemberView& old = Primary(turn);
@@ -19,7 +32,11 @@ void Promote(const Turn& turn, const Candidate& chosen, const std::set<std::stri
   durable.primary = chosen.node;
   durable.target.clear();
   durable.accept_data_loss = false;  // it was about this choice, not about a later one
-  OrderQuorum(turn.state(), QuorumForNewPrimary(durable, chosen.node, voters));
+  Quorum quorum = QuorumForNewPrimary(durable, chosen.node, voters);
+  if (WouldWaitInVain(turn, quorum)) {
+    quorum = Quorum{};
+  }
+  OrderQuorum(turn.state(), std::move(quorum));
   MemberView& candidate = turn.state().members.at(chosen.node);
   candidate.wal_end = std::max(chosen.ballot.lsn, end_of_lost_wal);
   candidate.wal_end_at = turn.now;

@@ -40,6 +40,20 @@ TEST(TwoMembers, SurvivorGoesOnAloneWherePreferredAndWaitsWhereRequired) {
   EXPECT_EQ(required.durable().quorum, (Quorum{1, {"db1"}, ""})) << "never on one machine only";
 }
 
+TEST(TwoMembers, SurvivorDoesNotWaitForWhoIsNotHeard) {
+  Drive drive = Drive::Healthy(Two());
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().primary == "db2"; }));
+  EXPECT_EQ(drive.durable().quorum, Quorum{});
+}
+
+TEST(TwoMembers, SurvivorWaitsAMomentForWhoIsHeard) {
+  Drive drive = Drive::Healthy(Two());
+  drive.Crash("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().primary == "db2"; }));
+  EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, ""})) << "it rejoins in a moment";
+}
+
 TEST(TwoMembers, StandbyThatWasLostFirstIsNeverPromotedUnasked) {
   Drive drive = Drive::Healthy(Two());
   drive.KillVm("db2");

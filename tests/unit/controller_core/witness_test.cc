@@ -47,7 +47,23 @@ TEST(Witness, LostPrimaryIsReplacedAsFastWithIt) {
   EXPECT_NE(drive.MessageOf("primary-is-silent").find("db9 does not reach it either"),
             std::string::npos)
       << drive.MessageOf("primary-is-silent");
-  EXPECT_EQ(drive.durable().quorum.witness, "db9") << "its vote makes it the new primary's too";
+  drive.BootVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsHealthy(); })) << drive.PhaseReason();
+  EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, "db9"}));
+}
+
+TEST(Witness, ItsVoteMakesItTheNewPrimarysToo) {
+  Drive drive = Drive::Healthy(Witnessed());
+  drive.Crash("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().primary == "db2"; }));
+  EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, "db9"}));
+}
+
+TEST(Witness, WhatItSeesIsWrittenDown) {
+  Drive drive = Drive::Healthy(Witnessed());
+  EXPECT_EQ(WitnessEvidence(drive.state(), drive.now()), "; the witness db9 reaches it");
+  drive.Cut("db9");
+  EXPECT_EQ(WitnessEvidence(drive.state(), drive.now()), "");
 }
 
 TEST(Witness, NobodyIsPromotedWithoutItsVote) {
