@@ -116,8 +116,12 @@ struct Observation {
   std::optional<Visit> visit;                   // witness: the last that succeeded
   BootTime taken_at;                            // when it was begun
   DiskHealth disk;
+  // Of the file system of the data or the WAL directory that has less room.
   uint64_t disk_free_bytes = 0;
-  uint64_t old_directories = 0;  // earlier data directories that were kept
+  uint64_t disk_bytes = 0;
+  std::optional<Duration> disk_full_in;  // DiskTrend::full_in()
+  std::optional<DivergedWal> diverged;   // what was left behind at the present epoch
+  uint64_t old_directories = 0;          // earlier data directories that were kept
 };
 
 }  // namespace pgmahout::agent

@@ -61,6 +61,21 @@ bool ReceiverIsSilent(const World& world) {
          world.now - *world.observation.receiver_heard_at >= DetectAfter(world) * 3 / 4;
 }
 
+// Why a standby that runs gets no WAL. No figures, as for an illness.
+std::string ReceiverTroubleOf(const World& world, const SqlFacts& sql) {
+  if (!sql.in_recovery) {
+    return "";
+  }
+  if (!sql.receiver_exists) {
+    return "no WAL receiver runs";
+  }
+  if (!sql.receiver_streaming) {
+    return "its WAL receiver has not got through to its upstream";
+  }
+  return ReceiverIsSilent(world) ? "its WAL receiver is stuck: nothing comes from its upstream"
+                                 : "";
+}
+
 }  // namespace
 
 std::optional<Ballot> BallotOf(const World& world) {
@@ -109,6 +124,7 @@ void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
   report->replay_lag_milliseconds = sql.replay_lag_milliseconds;
   report->replay_paused = sql.replay_paused;
   report->receiver_streaming = sql.receiver_streaming && !ReceiverIsSilent(world);
+  report->receiver_trouble = ReceiverTroubleOf(world, sql);
   report->attached = sql.attached;
   for (Attached& standby : report->attached) {
     standby.streaming = standby.streaming && IsHeardLately(world, standby.node);
@@ -152,7 +168,10 @@ Report ReportOf(const World& world, const std::string& step, const std::string& 
   report.step = step;
   report.step_error = step_error;
   report.disk_free_bytes = seen.disk_free_bytes;
+  report.disk_bytes = seen.disk_bytes;
+  report.disk_full_in = seen.disk_full_in;
   report.ballot = BallotOf(world);
+  report.diverged = seen.diverged;
   if (report.illness = IllnessOf(world); !report.illness.empty() && seen.postmaster_alive) {
     report.server = ServerState::kHung;
   }

@@ -25,6 +25,7 @@ pgmahout::Report WithoutPositions(pgmahout::Report report) {
   report.replay_lsn = Lsn{};
   report.replay_lag_milliseconds = 0;
   report.disk_free_bytes = 0;
+  report.disk_full_in.reset();
   for (Attached& standby : report.attached) {
     standby.flush_lsn = Lsn{};
     standby.replay_lsn = Lsn{};
@@ -182,6 +183,8 @@ void Daemon::Observed(Observation observation) {
   TrackReceiver(before);
   AttachWitness(orders_.desired, &observation_);
   witnesses_.Take(observation_);
+  disk_trend_.Take(observation_.disk_free_bytes, observation_.disk_bytes, observation_.taken_at);
+  observation_.disk_full_in = disk_trend_.full_in();
   const bool first = !std::exchange(observed_once_, true);
   Decide();
   Tell(first);

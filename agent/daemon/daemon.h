@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "agent/core/disk_trend.h"
 #include "agent/core/orders.h"
 #include "agent/core/reconciler.h"
 #include "agent/core/witness.h"
@@ -82,6 +83,7 @@ class Daemon {
   Memory memory_;
   Orders orders_;
   Witnesses witnesses_;
+  DiskTrend disk_trend_;
   Observation observation_;
   std::optional<BootTime> not_streaming_since_;
   std::string receiver_message_;  // as last seen

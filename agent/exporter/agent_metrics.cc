@@ -54,6 +54,8 @@ void AddServer(const Report& report, Metrics* metrics) {
   metrics->Gauge("pgmahout_postgres_receiver_streaming",
                  "Whether the server streams WAL from its upstream.",
                  report.receiver_streaming ? 1 : 0);
+  metrics->Gauge("pgmahout_postgres_replay_paused", "Whether WAL replay is paused.",
+                 report.replay_paused ? 1 : 0);
   metrics->Gauge("pgmahout_postgres_pending_restart", "Parameters that wait for a restart.",
                  static_cast<double>(report.pending_restart.size()));
 }
@@ -130,6 +132,23 @@ void AddStep(const Report& report, Metrics* metrics) {
   }
 }
 
+void AddDisk(const Snapshot& snapshot, Metrics* metrics) {
+  const Report& report = snapshot.report;
+  metrics->Gauge("pgmahout_data_disk_free_bytes",
+                 "Free space where data and WAL lie; where there is less.",
+                 static_cast<double>(report.disk_free_bytes));
+  metrics->Gauge("pgmahout_data_disk_bytes", "Size of that file system.",
+                 static_cast<double>(report.disk_bytes));
+  metrics->Gauge("pgmahout_data_disk_writable",
+                 "Whether the last small write to data and WAL reached the disk.",
+                 snapshot.observation.disk.error.empty() ? 1 : 0);
+  if (report.disk_full_in.has_value()) {
+    metrics->Gauge("pgmahout_data_disk_full_in_seconds",
+                   "When the disk will be full at the present rate; absent if it does not fill up.",
+                   static_cast<double>(report.disk_full_in->count()) / 1000.0);
+  }
+}
+
 void AddAgent(const Snapshot& snapshot, BootTime now, Metrics* metrics) {
   const Report& report = snapshot.report;
   metrics->Gauge("pgmahout_agent_connected", "Whether the controller answers.",
@@ -148,8 +167,7 @@ void AddAgent(const Snapshot& snapshot, BootTime now, Metrics* metrics) {
   metrics->Counter("pgmahout_agent_step_failures_total", "Steps that failed.",
                    static_cast<double>(snapshot.steps_failed));
   AddStep(report, metrics);
-  metrics->Gauge("pgmahout_data_disk_free_bytes", "Free space where the data directory lies.",
-                 static_cast<double>(report.disk_free_bytes));
+  AddDisk(snapshot, metrics);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "agent/postgres/diverged_wal.h"
 #include "agent/postgres/observer.h"
 #include "agent/postgres/sql_facts.h"
 #include "agent/postgres/step_run.h"
@@ -26,26 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr Duration kPushTimeout{60'000};
 constexpr Duration kSqlTimeout{5'000};
-
-// Where each earlier timeline of this server's history ends (PostgreSQL docs, "Timelines"): lines
-// "1\t0/3000158\treason". The last segment of each is not whole: it goes on in the next timeline,
-// while the archive may hold what its former primary wrote there after the fork.
-std::map<uint32_t, Lsn> EndsOfTimelines(const std::string& data_directory, uint32_t timeline) {
-  std::map<uint32_t, Lsn> ends;
-  const absl::StatusOr<std::string> text =
-      ReadFile(absl::StrFormat("%s/pg_wal/%08X.history", data_directory, timeline));
-  if (!text.ok()) {
-    return ends;
-  }
-  for (const auto& line : absl::StrSplit(*text, '\n', absl::SkipWhitespace())) {
-    const std::vector<std::string> fields = absl::StrSplit(line, '\t');
-    uint32_t earlier = 0;
-    if (fields.size() >= 2 && absl::SimpleAtoi(fields[0], &earlier)) {
-      ends[earlier] = ParseLsn(fields[1]).value_or(Lsn{});
-    }
-  }
-  return ends;
-}
 
 // Whole segments of this server's own history, and the history files.
 bool BelongsToThePast(const std::string& name,

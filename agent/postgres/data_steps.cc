@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "agent/core/config_file.h"
+#include "agent/postgres/diverged_wal.h"
 #include "agent/postgres/step_run.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
@@ -30,6 +31,8 @@ constexpr Duration kInitTimeout{120'000};
 constexpr Duration kBackupTimeout{24 * 3600 * 1000};
 constexpr Duration kRewindTimeout{6 * 3600 * 1000};
 constexpr Duration kStopBeforeCopy{25'000};
+constexpr Duration kCheckpointPatience{30 * 60'000};
+constexpr Duration kAskTimeout{10'000};
 
 // False: there is nothing to make. A directory that is whole and was never used was made by a run
 // that was cut short before it was remembered. One that was used is somebody's data.
@@ -88,53 +91,35 @@ std::string FormerDirectory(const StepRun& run) {
   return run.layout.DataDirectory(run.step.memory.data_number - 1);
 }
 
-// "TTTTTTTTLLLLLLLLSSSSSSSS" of a file of `bytes` bytes: where it begins. Nothing for other names.
-std::optional<Lsn> StartOfSegment(const std::string& name, uint64_t bytes) {
-  uint32_t log = 0;
-  uint32_t segment = 0;
-  if (name.size() != 24 || !absl::SimpleHexAtoi(name.substr(8, 8), &log) ||
-      !absl::SimpleHexAtoi(name.substr(16, 8), &segment)) {
-    return std::nullopt;
-  }
-  return Lsn{(uint64_t{log} << 32) + uint64_t{segment} * bytes};
-}
-
-// A recycled segment has the name of WAL to come and still holds old WAL. The first page says which
-// position it is for (access/xlog_internal.h, XLogPageHeaderData: xlp_pageaddr).
-bool HoldsItsOwnWal(const fs::path& path, Lsn start) {
-  struct {
-    uint16_t magic;
-    uint16_t info;
-    uint32_t timeline;
-    uint64_t address;
-  } header{};
-
-  std::ifstream file(path, std::ios::binary);
-  file.read(reinterpret_cast<char*>(&header), sizeof header);
-  return file.good() && header.address == start.value;
-}
-
-// Segments that may hold what the new timeline does not have. Copies, not links: pg_rewind writes
-// into the files.
-absl::Status SaveDivergedWal(const StepRun& run) {
-  const std::string wal = run.DataDirectory() + "/pg_wal";
-  const std::string target = run.layout.DivergedDirectory(run.step.memory.epoch);
-  PGM_RETURN_IF_ERROR(MakeDirectories(target, 0700));
+// A former primary that is copied anew, without a rewind that has kept its WAL already.
+bool MayHoldDivergedWal(const std::string& directory) {
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(wal, error)) {
-    const std::string name = entry.path().filename().string();
-    const uint64_t bytes = entry.is_regular_file(error) ? entry.file_size(error) : 0;
-    const std::optional<Lsn> start = StartOfSegment(name, bytes);
-    if (start.has_value() && start->value + bytes > run.desired.fork_lsn.value &&
-        HoldsItsOwnWal(entry.path(), *start)) {
-      fs::copy_file(entry.path(), fs::path(target) / name, fs::copy_options::overwrite_existing,
-                    error);
-    }
-    if (error) {
-      return ErrnoStatus(error.value(), absl::StrCat("cannot save diverged WAL of \"", wal, "\""));
-    }
+  return fs::exists(directory + "/PG_VERSION", error) &&
+         !fs::exists(Layout::StandbySignal(directory), error) &&
+         !fs::exists(Layout::RewindMark(directory), error);
+}
+
+// pg_rewind compares the numbers of timelines only, and takes the source's from its last
+// checkpoint. Where it finds the same, it leaves diverged WAL in place and calls that success.
+absl::Status CheckThatItRewound(const CommandResult& result) {
+  if (!absl::StrContains(result.err, "on the same timeline")) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return WithInfo(absl::FailedPreconditionError(
+                      "pg_rewind found nothing to do, as both servers name the same timeline"),
+                  ErrorInfo{"not-rewound", "That does not mean that their WAL is the same.",
+                            "The data directory is copied anew instead."});
+}
+
+// "pg_rewind: servers diverged at WAL location 0/3000148 on timeline 1".
+Lsn ForkFrom(absl::string_view text) {
+  constexpr absl::string_view kLabel = "diverged at WAL location ";
+  const size_t at = text.find(kLabel);
+  if (at == absl::string_view::npos) {
+    return Lsn{};
+  }
+  const absl::string_view rest = text.substr(at + kLabel.size());
+  return ParseLsn(rest.substr(0, rest.find(' '))).value_or(Lsn{});
 }
 
 // Whether the server's configuration says how to get WAL from the archive, so that pg_rewind can
@@ -145,8 +130,45 @@ bool CanRestoreWal(const std::string& data_directory) {
          !absl::StrContains(*config, "\nrestore_command = ''\n");
 }
 
+// The new directory knows the history of the upstream.
+absl::Status RecordForkFromHistory(const StepRun& run) {
+  const std::optional<DivergedWal> range = ReadDivergedWal(run.layout, run.step.memory.epoch);
+  if (!range.has_value() || range->from.valid()) {
+    return absl::OkStatus();
+  }
+  const auto ends = EndsOfTimelines(run.DataDirectory(), run.desired.upstream_timeline);
+  const auto end = ends.find(range->timeline);
+  return end == ends.end() ? absl::OkStatus() : RecordFork(run, end->second);
+}
+
 absl::Status WriteStandbySignal(const std::string& directory) {
   return WriteFileDurably(Layout::StandbySignal(directory), "", 0600);
+}
+
+// pg_rewind reads the upstream's timeline from its control file, which the first checkpoint after a
+// promotion writes; on a large server that takes a while. It is worth more than a copy.
+absl::Status WaitForUpstreamsCheckpoint(const StepRun& run) {
+  const BootTime give_up = SystemClock().Now() + kCheckpointPatience;
+  ConnectionWords words = run.Words(run.step.upstream, "pgmahout_rewind");
+  words.emplace_back("dbname", "postgres");
+  while (run.desired.upstream_timeline > 0 && !run.cancelled) {
+    const BootTime deadline = SystemClock().Now() + kAskTimeout;
+    PGM_ASSIGN_OR_RETURN(Session session, Session::Open(words, deadline, &run.cancelled));
+    PGM_ASSIGN_OR_RETURN(
+        const Rows rows,
+        session.Query("SELECT timeline_id, pg_sleep(0.1) FROM pg_control_checkpoint()", deadline));
+    uint32_t timeline = 0;
+    if (rows.size() == 1 && absl::SimpleAtoi(rows[0][0], &timeline) &&
+        timeline >= run.desired.upstream_timeline) {
+      return absl::OkStatus();
+    }
+    if (SystemClock().Now() >= give_up) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "the upstream ", run.step.upstream.node, " has made no checkpoint since its promotion"));
+    }
+    run.progress("rewind waits for a checkpoint of the upstream");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -191,7 +213,11 @@ absl::Status BaseBackup(const StepRun& run) {
     PGM_RETURN_IF_ERROR(WriteStandbySignal(partial));
     PGM_RETURN_IF_ERROR(FinishDirectory(run));
   }
-  return StopServer(run, FormerDirectory(run));
+  PGM_RETURN_IF_ERROR(StopServer(run, FormerDirectory(run)));
+  if (MayHoldDivergedWal(FormerDirectory(run))) {
+    PGM_RETURN_IF_ERROR(KeepDivergedWal(run, FormerDirectory(run)));
+  }
+  return RecordForkFromHistory(run);
 }
 
 absl::Status Rewind(const StepRun& run) {
@@ -203,7 +229,8 @@ absl::Status Rewind(const StepRun& run) {
                     "The data directory is copied anew instead.");
   }
   PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
-  PGM_RETURN_IF_ERROR(SaveDivergedWal(run));
+  PGM_RETURN_IF_ERROR(WaitForUpstreamsCheckpoint(run));
+  PGM_RETURN_IF_ERROR(KeepDivergedWal(run, directory));
   // From here on the directory is neither the old nor the new one until pg_rewind is done.
   PGM_RETURN_IF_ERROR(WriteFileDurably(Layout::RewindMark(directory), "", 0600));
   Command command = run.NewCommand(
@@ -216,7 +243,9 @@ absl::Status Rewind(const StepRun& run) {
   }
   command.on_stderr = [&run](absl::string_view text) { ReportPercentage(run, "rewind", text); };
   run.progress("rewind");
-  PGM_RETURN_IF_ERROR(RunCommandOrFail(std::move(command)).status());
+  PGM_ASSIGN_OR_RETURN(const CommandResult result, RunCommandOrFail(std::move(command)));
+  PGM_RETURN_IF_ERROR(CheckThatItRewound(result));
+  PGM_RETURN_IF_ERROR(RecordFork(run, ForkFrom(result.err)));
   PGM_RETURN_IF_ERROR(StripAutoConf(directory));
   PGM_RETURN_IF_ERROR(WriteStandbySignal(directory));
   if (unlink(Layout::RewindMark(directory).c_str()) != 0 && errno != ENOENT) {
@@ -226,6 +255,7 @@ absl::Status Rewind(const StepRun& run) {
 }
 
 absl::Status MarkStandby(const StepRun& run) {
+  PGM_RETURN_IF_ERROR(RecordNothingLost(run));
   return WriteStandbySignal(run.DataDirectory());
 }
 

@@ -15,12 +15,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "agent/core/config_file.h"
+#include "agent/postgres/control_data.h"
+#include "agent/postgres/diverged_wal.h"
 #include "agent/postgres/process_control.h"
 #include "agent/postgres/sql_facts.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
-#include "common/base/subprocess.h"
 
 namespace pgmahout::agent {
 namespace {
@@ -30,7 +31,6 @@ namespace fs = std::filesystem;
 constexpr Duration kSlowPeriod{10'000};
 // While something is under way there are ten looks a second; so many markers help nobody.
 constexpr Duration kMarkerPeriod{150};
-constexpr Duration kControlDataTimeout{5'000};
 
 bool Exists(const std::string& path) {
   struct stat info {};
@@ -74,24 +74,6 @@ std::string StampOf(const std::string& path) {
   return absl::StrCat(path, " ", info.st_ino, " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec);
 }
 
-std::string ValueOf(absl::string_view text, absl::string_view label) {
-  for (const auto& line : absl::StrSplit(text, '\n')) {
-    if (absl::StartsWith(line, label)) {
-      return std::string(absl::StripAsciiWhitespace(line.substr(label.size())));
-    }
-  }
-  return "";
-}
-
-ControlData ParseControlData(const std::string& text) {
-  ControlData control;
-  control.state = ValueOf(text, "Database cluster state:");
-  (void)absl::SimpleAtoi(ValueOf(text, "Database system identifier:"), &control.system_identifier);
-  (void)absl::SimpleAtoi(ValueOf(text, "Latest checkpoint's TimeLineID:"), &control.timeline);
-  control.checkpoint_lsn = ParseLsn(ValueOf(text, "Latest checkpoint location:")).value_or(Lsn{});
-  return control;
-}
-
 uint64_t CountOldDirectories(const std::string& data_root, const std::string& current) {
   uint64_t count = 0;
   std::error_code ignored;
@@ -111,10 +93,20 @@ bool CertificateDiffers(const Layout& layout) {
           authority != TextOf(layout.TlsDirectory() + "/ca.crt"));
 }
 
-uint64_t FreeBytes(const std::string& path) {
-  struct statvfs info {};
+// Data and WAL may lie on different disks; what is full first matters.
+void LookAtSpace(const std::string& data_root, const std::string& directory, Observation* seen) {
+  for (const std::string& path : {data_root, directory + "/pg_wal"}) {
+    struct statvfs info {};
 
-  return statvfs(path.c_str(), &info) == 0 ? uint64_t{info.f_bavail} * info.f_frsize : 0;
+    if (statvfs(path.c_str(), &info) != 0) {
+      continue;
+    }
+    const uint64_t free = uint64_t{info.f_bavail} * info.f_frsize;
+    if (seen->disk_bytes == 0 || free < seen->disk_free_bytes) {
+      seen->disk_free_bytes = free;
+      seen->disk_bytes = uint64_t{info.f_blocks} * info.f_frsize;
+    }
+  }
 }
 
 // What a refusal to connect says about the server (libpq reports the server's own words).
@@ -152,7 +144,7 @@ Observer::Observer(const Layout& layout, const Clock& clock)
 Observation Observer::Look(const Memory& memory, Duration sql_deadline) {
   Observation seen;
   const std::string directory = layout_.DataDirectory(memory.data_number);
-  seen.disk_free_bytes = FreeBytes(layout_.config().data_root);
+  LookAtSpace(layout_.config().data_root, directory, &seen);
   seen.old_directories = CountOldDirectories(layout_.config().data_root, directory);
   if (memory.data_number == 0 || !Exists(directory + "/PG_VERSION")) {
     unresponsive_since_.reset();
@@ -160,6 +152,7 @@ Observation Observer::Look(const Memory& memory, Duration sql_deadline) {
     return seen;
   }
   LookAtFiles(directory, &seen);
+  seen.diverged = ReadDivergedWal(layout_, memory.epoch);
   LookAtServer(directory, sql_deadline, &seen);
   return seen;
 }
@@ -229,15 +222,11 @@ std::optional<ControlData> Observer::ReadControl(const std::string& directory) {
   if (!bin.ok()) {
     return std::nullopt;
   }
-  Command command;
-  command.argv = {*bin + "/pg_controldata", "-D", directory};
-  command.environment = {{"LC_ALL", "C"}};
-  command.timeout = kControlDataTimeout;
-  const absl::StatusOr<CommandResult> result = RunCommandOrFail(std::move(command));
-  if (!result.ok()) {
+  const absl::StatusOr<ControlData> control = ReadControlData(*bin, directory);
+  if (!control.ok()) {
     return std::nullopt;
   }
-  control_ = ParseControlData(result->out);
+  control_ = *control;
   control_stamp_ = stamp;
   return control_;
 }

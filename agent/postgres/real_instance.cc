@@ -41,8 +41,8 @@ absl::StatusOr<Session> StepRun::Connect(const std::string& database, BootTime d
   return Session::Open(socket.directory, socket.port, database, deadline, &cancelled);
 }
 
-std::string StepRun::Conninfo(const Member& member, const std::string& application_name) const {
-  const std::vector<std::pair<std::string, std::string>> words = {
+ConnectionWords StepRun::Words(const Member& member, const std::string& application_name) const {
+  return {
       {"host", member.address},
       {"port", absl::StrCat(member.port)},
       {"user", std::string(kReplicationRole)},
@@ -53,9 +53,13 @@ std::string StepRun::Conninfo(const Member& member, const std::string& applicati
       {"connect_timeout", "5"},
       {"tcp_user_timeout", "10000"},  // milliseconds
   };
-  return absl::StrJoin(words, " ", [](std::string* out, const auto& word) {
-    absl::StrAppend(out, word.first, "=", QuoteConninfoValue(word.second));
-  });
+}
+
+std::string StepRun::Conninfo(const Member& member, const std::string& application_name) const {
+  return absl::StrJoin(Words(member, application_name), " ",
+                       [](std::string* out, const auto& word) {
+                         absl::StrAppend(out, word.first, "=", QuoteConninfoValue(word.second));
+                       });
 }
 
 namespace {

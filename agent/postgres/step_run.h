@@ -38,7 +38,8 @@ struct StepRun {
   Command NewCommand(std::vector<std::string> argv, Duration timeout) const;
   // A superuser session on the server that runs in DataDirectory().
   absl::StatusOr<Session> Connect(const std::string& database, BootTime deadline) const;
-  // How a member is reached by the replication role.
+  // How a member is reached by the replication role; as libpq's words and as its string.
+  ConnectionWords Words(const Member& member, const std::string& application_name) const;
   std::string Conninfo(const Member& member, const std::string& application_name) const;
 };
 

@@ -46,6 +46,17 @@ struct Ballot {
   friend bool operator==(const Ballot&, const Ballot&) = default;
 };
 
+// WAL that a node had on `timeline` and the cluster's present timeline does not have, as it was
+// found when the node rejoined at `epoch`.
+struct DivergedWal {
+  uint64_t epoch = 0;
+  uint32_t timeline = 0;
+  Lsn from;  // where the histories parted; 0/0: not known
+  Lsn to;    // where its WAL ended; the same: nothing was lost
+
+  friend bool operator==(const DivergedWal&, const DivergedWal&) = default;
+};
+
 struct Report {
   std::string cluster;              // empty: member of none
   uint64_t epoch = 0;               // the highest this agent has stored durably
@@ -71,6 +82,7 @@ struct Report {
   // The server is down after a clean shutdown, and its WAL ends just behind the checkpoint record
   // at `write_lsn`.
   bool clean_stop = false;
+  std::optional<DivergedWal> diverged;
   uint64_t writable_epoch = 0;  // primary: writable since the order of this epoch
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
   // Primary: the last epoch at which it went on alone. Witness: the last at which it allowed that.
@@ -81,7 +93,10 @@ struct Report {
   std::string step_error;  // why it does not get on; empty when it does
   std::string illness;     // why a server that runs cannot be primary; empty: it can
   std::vector<std::string> pending_restart;  // parameters
-  uint64_t disk_free_bytes = 0;
+  std::string receiver_trouble;              // standby: why no WAL arrives; empty: it does
+  uint64_t disk_free_bytes = 0;              // of the file system of data or WAL that has less room
+  uint64_t disk_bytes = 0;                   // its size; 0: not known
+  std::optional<Duration> disk_full_in;      // at the present rate; nothing: it does not fill up
 
   friend bool operator==(const Report&, const Report&) = default;
 };

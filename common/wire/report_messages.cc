@@ -123,6 +123,7 @@ absl::Status CheckTexts(const v1::MemberReport& proto) {
   PGM_RETURN_IF_ERROR(CheckWireText("step", proto.step()));
   PGM_RETURN_IF_ERROR(CheckWireText("stepError", proto.step_error()));
   PGM_RETURN_IF_ERROR(CheckWireText("illness", proto.illness()));
+  PGM_RETURN_IF_ERROR(CheckWireText("receiverTrouble", proto.receiver_trouble()));
   PGM_RETURN_IF_ERROR(CheckWireList("pendingRestart", proto.pending_restart_size()));
   for (const std::string& parameter : proto.pending_restart()) {
     PGM_RETURN_IF_ERROR(CheckWireWord("pendingRestart", parameter));
@@ -166,6 +167,18 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->illness = Printable(proto.illness());
   report->pending_restart.assign(proto.pending_restart().begin(), proto.pending_restart().end());
   report->disk_free_bytes = proto.disk_free_bytes();
+  report->disk_bytes = proto.disk_bytes();
+  report->receiver_trouble = Printable(proto.receiver_trouble());
+  // A century is as good as never, and fits into a Duration.
+  constexpr uint64_t kMost = uint64_t{100} * 366 * 24 * 3600 * 1000;
+  if (proto.disk_full_in_ms() > 0 && proto.disk_full_in_ms() < kMost) {
+    report->disk_full_in = Duration{static_cast<int64_t>(proto.disk_full_in_ms())};
+  }
+  if (proto.has_diverged()) {
+    const v1::DivergedWal& diverged = proto.diverged();
+    report->diverged = DivergedWal{diverged.epoch(), diverged.timeline(), Lsn{diverged.from_lsn()},
+                                   Lsn{diverged.to_lsn()}};
+  }
 }
 
 }  // namespace
@@ -210,6 +223,13 @@ v1::MemberReport ToProto(const Report& report) {
   proto.set_receiver_streaming(report.receiver_streaming);
   proto.set_receiver_upstream(report.receiver_upstream);
   proto.set_upstream_unreachable(report.upstream_unreachable);
+  if (report.diverged.has_value()) {
+    v1::DivergedWal& diverged = *proto.mutable_diverged();
+    diverged.set_epoch(report.diverged->epoch);
+    diverged.set_timeline(report.diverged->timeline);
+    diverged.set_from_lsn(report.diverged->from.value);
+    diverged.set_to_lsn(report.diverged->to.value);
+  }
   if (report.quorum_in_effect.has_value()) {
     *proto.mutable_quorum_in_effect() = ToProto(*report.quorum_in_effect);
   }
@@ -231,6 +251,13 @@ v1::MemberReport ToProto(const Report& report) {
   proto.mutable_pending_restart()->Assign(report.pending_restart.begin(),
                                           report.pending_restart.end());
   proto.set_disk_free_bytes(report.disk_free_bytes);
+  proto.set_disk_bytes(report.disk_bytes);
+  // 0 means never, so a full disk is told as one that is full in a moment.
+  proto.set_disk_full_in_ms(
+      report.disk_full_in.has_value()
+          ? std::max<uint64_t>(1, static_cast<uint64_t>(report.disk_full_in->count()))
+          : 0);
+  proto.set_receiver_trouble(report.receiver_trouble);
   return proto;
 }
 

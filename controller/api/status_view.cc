@@ -60,7 +60,7 @@ v1::MemberStatus ViewOf(const ClusterState& state,
     FillReport(state, node, *member.report, &status);
   }
   if (node != state.durable.primary) {
-    const std::string why_not = WhyNotEligible(state, node, now);
+    const std::string why_not = EligibleReasonOf(state, node, now);
     status.set_eligible(why_not.empty());
     status.set_eligible_reason(why_not);
   }

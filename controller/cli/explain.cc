@@ -22,7 +22,7 @@ struct Meaning {
   absl::string_view step;
 };
 
-constexpr std::array<Meaning, 18> kMeanings = {{
+constexpr std::array<Meaning, 19> kMeanings = {{
     {"primary-reports-down", "detect"},
     {"primary-reports-hung", "detect"},
     {"primary-is-silent", "detect"},
@@ -41,6 +41,7 @@ constexpr std::array<Meaning, 18> kMeanings = {{
     {"promotion-confirmed", "promote"},
     {"names-published", "dns"},
     {"standby-streams", "attach"},
+    {"rejoined", "loss"},
 }};
 
 struct StoryStep {

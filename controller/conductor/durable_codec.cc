@@ -78,6 +78,7 @@ std::string EncodeDurable(const Durable& durable) {
   stored.set_accept_data_loss(durable.accept_data_loss);
   stored.set_was_healthy(durable.was_healthy);
   SetNames(durable.names, stored.mutable_names());
+  stored.mutable_rejoined()->insert(durable.rejoined.begin(), durable.rejoined.end());
   stored.set_replication_password_sealed(durable.replication_password_sealed);
   return stored.SerializeAsString();
 }
@@ -108,6 +109,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   durable.accept_data_loss = stored.accept_data_loss();
   durable.was_healthy = stored.was_healthy();
   durable.names = GetNames(stored.names());
+  durable.rejoined.insert(stored.rejoined().begin(), stored.rejoined().end());
   durable.replication_password_sealed = stored.replication_password_sealed();
   return durable;
 }

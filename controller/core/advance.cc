@@ -8,10 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "controller/core/disk.h"
 #include "controller/core/doubt.h"
 #include "controller/core/failover.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
+#include "controller/core/rejoin.h"
 #include "controller/core/turn.h"
 #include "controller/core/witness.h"
 
@@ -170,6 +172,8 @@ void Absorb(const Turn& turn, const AgentReported& event) {
   }
   TakeVote(turn, event.node, *member, report);
   NoteStepError(turn, event.node, *member, report);
+  TellWhatWasLost(turn, event.node, report);
+  WatchDisk(turn, event.node, *member, report);
   member->report = report;
   member->sequence = event.sequence;
   member->connected = true;
@@ -216,6 +220,8 @@ void Absorb(const Turn& turn, const SpecApplied& event) {
   durable.spec = event.spec;
   durable.revision += 1;
   turn.state().members = std::move(members);
+  std::erase_if(durable.rejoined,
+                [&turn](const auto& told) { return !turn.state().members.contains(told.first); });
   turn.Note("spec-applied", "", absl::StrCat("revision ", durable.revision));
 }
 

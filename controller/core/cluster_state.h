@@ -64,7 +64,8 @@ struct Durable {
   bool accept_data_loss = false;  // a person accepted that commits may be missing
   bool was_healthy = false;
   NameRecords names;
-  std::string replication_password_sealed;  // opaque here
+  std::map<std::string, uint64_t> rejoined;  // by node: the last epoch whose lost WAL was told
+  std::string replication_password_sealed;   // opaque here
 
   friend bool operator==(const Durable&, const Durable&) = default;
 };
@@ -90,7 +91,8 @@ struct MemberView {
   // As primary: until then it may still acknowledge writes by its lease, the clocks' drift
   // included.
   BootTime may_write_until;
-  std::string doubt;  // why its last report is not believed; empty: it is (doubt.h)
+  bool disk_is_short = false;  // disk.h
+  std::string doubt;           // why its last report is not believed; empty: it is (doubt.h)
   // What was noted last of its doubts and refusals, and when.
   std::string complaint;
   std::optional<BootTime> complained_at;

@@ -108,6 +108,7 @@ Report WithoutClaims(Report report) {
   report.quorum_in_effect.reset();
   report.attached.clear();
   report.ballot.reset();
+  report.diverged.reset();
   report.clean_stop = false;
   report.writable_epoch = 0;
   report.roles_ready = false;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "controller/core/disk.h"
 #include "controller/core/failover.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
@@ -15,6 +16,12 @@ namespace pgmahout::controller {
 namespace {
 
 constexpr Duration kNoPrimaryAfter{10'000};
+
+// What a standby that does not stream does, or what is wrong.
+std::string DetailOf(const Report& report) {
+  const std::string& detail = report.step.empty() ? report.receiver_trouble : report.step;
+  return detail.empty() ? "" : absl::StrCat(": ", detail);
+}
 
 // What keeps the members from being as they should, one sentence each.
 std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
@@ -35,9 +42,9 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
       complaints.push_back(
           absl::StrCat(node, ": ", member.report->step, ": ", member.report->step_error));
     } else if (node != state.durable.primary && !member.attached) {
-      complaints.push_back(
-          absl::StrCat(node, ": does not stream (", MemberStateOf(state, node, now), ")",
-                       member.report->step.empty() ? "" : ": ", member.report->step));
+      complaints.push_back(absl::StrCat(node, ": does not stream (",
+                                        MemberStateOf(state, node, now), ")",
+                                        DetailOf(*member.report)));
     } else if (node != state.durable.primary && !member.replays) {
       complaints.push_back(absl::StrCat(node, ": streams, but has not replayed up to ",
                                         FormatLsn(member.marker), " yet"));
@@ -60,6 +67,20 @@ std::string WitnessComplaint(const ClusterState& state, BootTime now) {
     return absl::StrCat(name, witness.report->step_error);
   }
   return witness.attached ? "" : absl::StrCat(name, "does not reach ", durable.primary);
+}
+
+// What a person should know although every member is as it should be.
+std::vector<std::string> Notices(const ClusterState& state) {
+  std::vector<std::string> notices;
+  for (const auto& [node, member] : state.members) {
+    if (std::string warning = DiskWarning(node, member); !warning.empty()) {
+      notices.push_back(std::move(warning));
+    }
+    if (member.report.has_value() && member.report->replay_paused) {
+      notices.push_back(absl::StrCat("WAL replay of ", node, " is paused"));
+    }
+  }
+  return notices;
 }
 
 std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
@@ -129,9 +150,11 @@ Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
     complaints.push_back(absl::StrCat("commits are confirmed by ", durable.quorum.number,
                                       " standbys instead of ", durable.spec.synchronous.number));
   }
+  std::vector<std::string> notices = Notices(state);
   if (complaints.empty()) {
-    return {"Healthy", ""};
+    return {"Healthy", absl::StrJoin(notices, "; ")};
   }
+  complaints.insert(complaints.end(), notices.begin(), notices.end());
   return {durable.was_healthy ? "Degraded" : "Creating", absl::StrJoin(complaints, "; ")};
 }
 
@@ -210,6 +233,18 @@ std::string WitnessStateOf(const ClusterState& state, BootTime now) {
     return "waiting";
   }
   return state.durable.quorum.witness == state.durable.spec.witness ? "ready" : "watching";
+}
+
+std::string EligibleReasonOf(const ClusterState& state, const std::string& node, BootTime now) {
+  const std::string barred = WhyNotEligible(state, node, now);
+  const MemberView* const member = FindMember(state, node);
+  if (!barred.empty() || member == nullptr || node == state.durable.primary ||
+      state.durable.stage != Stage::kRunning || member->attached) {
+    return barred;
+  }
+  const std::string& trouble = member->report->receiver_trouble;
+  return absl::StrCat("it does not stream: ",
+                      trouble.empty() ? "the primary does not see it" : trouble);
 }
 
 std::string SyncStateOf(const ClusterState& state, const std::string& node) {

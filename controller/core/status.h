@@ -10,8 +10,8 @@
 namespace pgmahout::controller {
 
 struct Phase {
-  std::string name;  // Creating, Healthy, Degraded, FailingOver, SwitchingOver, NoPrimary
-  std::string reason;
+  std::string name;    // Creating, Healthy, Degraded, FailingOver, SwitchingOver, NoPrimary
+  std::string reason;  // Healthy may have one too: what will become a problem
 };
 
 Phase PhaseOf(const ClusterState& state, BootTime now);
@@ -22,6 +22,9 @@ std::string MemberStateOf(const ClusterState& state, const std::string& node, Bo
 // Likewise for the spec's witness: ready (it may let the primary go on alone), watching (it reaches
 // the primary, which does not need it now), waiting, unknown.
 std::string WitnessStateOf(const ClusterState& state, BootTime now);
+// Why `node` would not be promoted if the primary were lost now: WhyNotEligible(), and while a
+// primary runs also that it does not stream from it. Empty: it would be.
+std::string EligibleReasonOf(const ClusterState& state, const std::string& node, BootTime now);
 
 // "quorum", "async", or empty for the primary.
 std::string SyncStateOf(const ClusterState& state, const std::string& node);

@@ -166,6 +166,7 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   slots.slots.create = {"pgmahout_db1"};
   ASSERT_TRUE(db2.Run(slots).ok());
 
+  const std::optional<Lsn> flushed = ParseLsn(db1.Value("SELECT pg_current_wal_flush_lsn()"));
   // db1 dies as a VM does: no checkpoint, no clean stop.
   ASSERT_TRUE(db1.instance().Kill(Duration{5'000}).ok());
   Follow(db1, db2);
@@ -184,10 +185,57 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   ExpectArrival(db2, db1, "after the rewind");
   EXPECT_TRUE(AnyFileContains(db1.DataRoot() + "/diverged/epoch-2", "diverged 1999"))
       << "what only db1 had must be kept";
+  const std::optional<DivergedWal> lost = db1.Look().diverged;
+  ASSERT_TRUE(lost.has_value()) << "a person is told what was lost";
+  EXPECT_EQ(lost->timeline, 1u);
+  EXPECT_EQ(lost->from, promoted.sql->fork_lsn);
+  EXPECT_GE(lost->to, *flushed);
+  EXPECT_LE(lost->to.value, flushed->value + 100'000) << "not what a recycled segment holds";
 
   // What the old primary may not have archived is pushed by the new one.
   ASSERT_TRUE(db2.Run(StepKind::kBackfillArchive).ok());
   EXPECT_TRUE(FileExists(site.path() + "/archive/00000002.history"));
+}
+
+// pg_rewind reads the source's timeline from its last checkpoint: before the first one after a
+// promotion both servers seem to be on the same timeline, and it calls that success.
+TEST_F(Pair, RewindThatFoundNothingToDoIsAFailure) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
+  Step rewind = db1.NewStep(StepKind::kRewind);
+  rewind.upstream = db2.AsMember();
+  db1.desired.upstream_timeline = 1;
+  const absl::Status status = db1.Run(rewind);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << FormatError(status);
+  EXPECT_TRUE(absl::StrContains(status.message(), "the same timeline"));
+  EXPECT_FALSE(db1.Look().data.complete) << "it is copied anew, not started";
+}
+
+TEST_F(Pair, CopyOfAFormerPrimaryKeepsItsWalToo) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  db2.LookUntil([](const Observation& now) { return now.sql && !now.sql->receiver_exists; });
+  ASSERT_TRUE(db2.Run(StepKind::kPromote).ok());
+  db1.Sql("INSERT INTO public.marker SELECT 'diverged ' || g FROM generate_series(1, 2000) g");
+  ASSERT_TRUE(db2.Run(StepKind::kCheckpoint).ok());
+  Step slots = db2.NewStep(StepKind::kEnsureSlots);
+  slots.slots.create = {"pgmahout_db1"};
+  ASSERT_TRUE(db2.Run(slots).ok());
+  ASSERT_TRUE(db1.instance().Kill(Duration{5'000}).ok());
+  Follow(db1, db2);
+  db1.memory.epoch = 3;
+  db1.desired.upstream_timeline = 3;  // as if a further promotion lay in between
+  Step copy = db1.NewDataStep(StepKind::kBaseBackup);
+  copy.upstream = db2.AsMember();
+  copy.slot = "pgmahout_db1";
+  const absl::Status copied = db1.Run(copy);
+  ASSERT_TRUE(copied.ok()) << FormatError(copied);
+  EXPECT_TRUE(AnyFileContains(db1.DataRoot() + "/diverged/epoch-3", "diverged 1999"));
+  ASSERT_TRUE(db1.Look().diverged.has_value());
+  EXPECT_EQ(db1.Look().diverged->timeline, 1u);
+  EXPECT_FALSE(db1.Look().diverged->from.valid())
+      << "the new timeline's history does not tell here";
+  EXPECT_TRUE(db1.Look().diverged->to.valid());
 }
 
 TEST_F(Pair, InterruptedRewindLeavesADirectoryThatIsNotUsed) {
@@ -242,7 +290,12 @@ TEST_F(Pair, CleanlyStoppedPrimaryFollowsAfterMarking) {
   slots.slots.create = {"pgmahout_db1"};
   ASSERT_TRUE(db2.Run(slots).ok());
   Follow(db1, db2);
+  db1.desired.fork_lsn =
+      db2.LookUntil([](const Observation& now) { return now.sql.has_value(); }).sql->fork_lsn;
+  db1.desired.upstream_timeline = 2;
   ASSERT_TRUE(db1.Run(StepKind::kMarkStandby).ok());
+  ASSERT_TRUE(db1.Look().diverged.has_value());
+  EXPECT_EQ(db1.Look().diverged->from, db1.Look().diverged->to) << "nothing was lost";
   ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
   ExpectArrival(db2, db1, "after the switchover");
 }

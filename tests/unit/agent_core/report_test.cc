@@ -125,6 +125,33 @@ TEST(Report, LookThatDoesNotEndIsAnAnswerToo) {
   EXPECT_EQ(ReportOf(world, "", "").server, ServerState::kHung);
 }
 
+TEST(Report, NamesWhyNoWalArrives) {
+  EXPECT_EQ(ReportOn(RunningPrimary()).receiver_trouble, "");
+  World world = RunningStandby();
+  EXPECT_EQ(ReportOn(world).receiver_trouble, "");
+  world.observation.receiver_heard_at = world.now - Duration{2'250};
+  EXPECT_EQ(ReportOn(world).receiver_trouble,
+            "its WAL receiver is stuck: nothing comes from its upstream");
+  world.observation.sql->receiver_streaming = false;
+  EXPECT_EQ(ReportOn(world).receiver_trouble,
+            "its WAL receiver has not got through to its upstream");
+  world.observation.sql->receiver_exists = false;
+  EXPECT_EQ(ReportOn(world).receiver_trouble, "no WAL receiver runs");
+}
+
+TEST(Report, CarriesTheDiskAndWhatWasLeftBehind) {
+  World world = RunningStandby();
+  world.observation.disk_free_bytes = 5;
+  world.observation.disk_bytes = 50;
+  world.observation.disk_full_in = Duration{7};
+  world.observation.diverged = DivergedWal{kEpoch, 1, Lsn{5}, Lsn{9}};
+  const Report report = ReportOn(world);
+  EXPECT_EQ(report.disk_free_bytes, 5U);
+  EXPECT_EQ(report.disk_bytes, 50U);
+  EXPECT_EQ(report.disk_full_in, Duration{7});
+  EXPECT_EQ(report.diverged, world.observation.diverged);
+}
+
 TEST(Report, SilentReceiverIsNoEvidenceOfALivingPrimary) {
   World world = RunningStandby();
   world.observation.receiver_heard_at = world.now - Duration{2'249};

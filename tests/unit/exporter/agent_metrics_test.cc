@@ -122,6 +122,18 @@ TEST(AgentMetrics, AStandbyShowsItsLag) {
   EXPECT_THAT(text, Not(HasSubstr("pg_replication_slots_pg_wal_lsn_diff")));
 }
 
+TEST(AgentMetrics, TheDiskIsShownBeforeItIsFull) {
+  Snapshot primary = PrimarySnapshot();
+  primary.report.disk_bytes = 1'000;
+  EXPECT_THAT(TextOf(primary), HasSubstr("pgmahout_data_disk_bytes 1000\n"));
+  EXPECT_THAT(TextOf(primary), HasSubstr("pgmahout_data_disk_writable 1\n"));
+  EXPECT_THAT(TextOf(primary), Not(HasSubstr("pgmahout_data_disk_full_in_seconds")));
+  primary.report.disk_full_in = Duration{90'000};
+  primary.observation.disk.error = "Read-only file system";
+  EXPECT_THAT(TextOf(primary), HasSubstr("pgmahout_data_disk_full_in_seconds 90\n"));
+  EXPECT_THAT(TextOf(primary), HasSubstr("pgmahout_data_disk_writable 0\n"));
+}
+
 TEST(AgentMetrics, AServerThatDoesNotAnswerShowsOldValuesOfNothing) {
   Snapshot hung = PrimarySnapshot();
   hung.report.server = ServerState::kHung;

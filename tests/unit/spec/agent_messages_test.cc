@@ -42,6 +42,10 @@ Report FullReport() {
   report.step_error = "disk is full";
   report.pending_restart = {"max_connections"};
   report.disk_free_bytes = 12345;
+  report.disk_bytes = 123456;
+  report.disk_full_in = Duration{60'000};
+  report.receiver_trouble = "no WAL receiver runs";
+  report.diverged = DivergedWal{4, 3, Lsn{600}, Lsn{700}};
   return report;
 }
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where WAL ends that no server reads any more, record by record.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "common/pg/lsn.h"
+
+namespace pgmahout::agent {
+
+// Where the segment named "TTTTTTTTLLLLLLLLSSSSSSSS" of `bytes` bytes begins; nothing for other
+// names.
+std::optional<Lsn> StartOfSegment(absl::string_view name, uint64_t bytes);
+
+// The end of the last whole record of `timeline` in the segments of `wal_directory`, following the
+// records from `start`, which must be where one begins: a checkpoint, or a point where a timeline
+// was left. `start` itself if there is none. Records are chained by the position of the one before,
+// so that what a recycled segment still holds is not taken for WAL; their check sums are not
+// computed.
+Lsn EndOfWal(const std::string& wal_directory, uint32_t timeline, Lsn start);
+
+}  // namespace pgmahout::agent
