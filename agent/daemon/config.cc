@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
@@ -17,6 +18,7 @@ namespace pgmahout::agent {
 namespace {
 
 // Debian's layout; agent.yaml may name others.
+constexpr char kRunDirectory[] = "/run/pgmahout";
 constexpr std::array<uint32_t, 4> kMajors = {14, 15, 16, 17};
 
 std::string BesideThisProgram(absl::string_view name) {
@@ -48,8 +50,9 @@ absl::Status Check(const AgentConfig& config, const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": postgres.control: \"", config.control,
                                                    "\" is neither direct nor systemd"));
   }
-  for (const std::string* directory : {&config.state_dir, &config.data_root}) {
-    if (directory->front() != '/') {
+  for (const std::string* directory :
+       {&config.state_dir, &config.data_root, &config.guard_directory}) {
+    if (!absl::StartsWith(*directory, "/")) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": \"", *directory, "\" must be an absolute path"));
     }
@@ -73,6 +76,10 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path) {
   config.data_root = file.Text("postgres.dataRoot");
   config.wal_program = file.Text("postgres.walProgram", BesideThisProgram("pgmahout-wal"));
   config.guard_program = file.Text("postgres.guardProgram", BesideThisProgram("pgmahout-guard"));
+  // Where pgmahout-guard.service looks; a guard that this agent starts itself is told.
+  config.guard_directory =
+      file.Text("postgres.guardDirectory",
+                config.control == "systemd" ? std::string(kRunDirectory) : config.state_dir);
   PGM_RETURN_IF_ERROR(ReadBinDirectories(file, path, &config));
   PGM_RETURN_IF_ERROR(
       file.Finish({"node", "stateDir", "address", "controller", "postgres.dataRoot"}));

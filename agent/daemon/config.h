@@ -22,7 +22,8 @@ struct AgentConfig {
   std::string data_root;
   std::map<uint32_t, std::string> bin_directories;  // by major version
   std::string wal_program;
-  std::string guard_program;  // empty: no guard
+  std::string guard_program;    // empty: no guard
+  std::string guard_directory;  // of the guard's order and report; absolute, best on a tmpfs
 };
 
 // InvalidArgument names file, line and what is allowed.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // pgmahout-agent: wiring only. Joins a controller if it has not yet, then runs until SIGTERM.
 // PostgreSQL is not stopped when the agent is.
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -13,16 +16,19 @@
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/identity.h"
 #include "agent/daemon/memory_file.h"
+#include "agent/daemon/service.h"
 #include "agent/exporter/exporter.h"
 #include "agent/link/enroll.h"
 #include "agent/link/link.h"
 #include "agent/postgres/process_control.h"
 #include "agent/postgres/real_instance.h"
 #include "agent/systemd/sd_bus_control.h"
+#include "agent/systemd/start_permit.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/systemd_notify.h"
 #include "common/base/version.h"
 
 namespace pgmahout::agent {
@@ -81,18 +87,42 @@ absl::Status PrepareDirectories(const AgentConfig& config) {
   return MakeDirectories(config.data_root, 0700);
 }
 
-absl::Status Run(const Flags& flags) {
-  PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
+// A refusal is for a person to put right: trying again at once is of no use.
+bool IsRefusal(const absl::Status& status) {
+  return !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status) &&
+         !absl::IsInternal(status);
+}
+
+absl::StatusOr<AgentConfig> LoadConfig(const Flags& flags) {
+  PGM_ASSIGN_OR_RETURN(AgentConfig config, LoadAgentConfig(flags.config));
   if (geteuid() == 0 && config.control == "direct") {
     return WithHint(absl::FailedPreconditionError("the agent must not run as root"),
                     "PostgreSQL refuses to run as root. Start the agent as user postgres.");
   }
-  PGM_RETURN_IF_ERROR(PrepareDirectories(config));
-  PGM_ASSIGN_OR_RETURN(const StateLock lock, LockState(config.state_dir));
-  PGM_RETURN_IF_ERROR(
-      CheckMemoryIsThere(absl::StrCat(config.state_dir, "/memory"), config.data_root));
+  return config;
+}
+
+// What others are told of each snapshot: HTTP, systemd, the journal, systemd's start-gate.
+std::function<void(const Snapshot&)> MakeListener(const AgentConfig& config,
+                                                  Exporter* exporter,
+                                                  ServiceStatus* service) {
+  std::shared_ptr<ManagedMark> mark;
+  if (config.control == "systemd") {
+    mark = std::make_shared<ManagedMark>(kManagedDirectory, config.unit);
+  }
+  return [exporter, service, mark, node = config.node](const Snapshot& snapshot) {
+    exporter->Update(snapshot);
+    service->Ready();  // it has looked at PostgreSQL and acts on what it sees
+    service->Say(StatusLine(snapshot));
+    SetLogContext(LogContext(node, snapshot));
+    if (mark != nullptr) {
+      mark->Set(!snapshot.report.cluster.empty());
+    }
+  };
+}
+
+absl::Status Run(const AgentConfig& config, ServiceStatus* service) {
   const EnrollConfig enroll = MakeEnroll(config);
-  PGM_RETURN_IF_ERROR(EnsureIdentity(enroll, flags.token_file));
   PGM_ASSIGN_OR_RETURN(const std::string state_id, LoadStateId(config.state_dir));
   const std::unique_ptr<Instance> instance =
       MakeRealInstance(MakeInstanceConfig(config, enroll), MakeControl(config), SystemClock());
@@ -107,14 +137,16 @@ absl::Status Run(const Flags& flags) {
   daemon_config.state_dir = config.state_dir;
   daemon_config.context = MakeContext(config);
   daemon_config.guard =
-      GuardConfig{config.guard_program, config.control == "direct", config.state_dir};
+      GuardConfig{config.guard_program, config.control == "direct", config.guard_directory};
   daemon_config.ca_file = enroll.ca_file;
   daemon_config.agent_version = std::string(kVersion);
   Daemon daemon(loop, SystemClock(), *instance, *link, daemon_config);
-  daemon.OnSnapshot([&exporter](const Snapshot& snapshot) { exporter->Update(snapshot); });
+  daemon.OnSnapshot(MakeListener(config, exporter.get(), service));
+  loop.Every(service->alive_period(), [service] { service->Alive(); });
   KeepIdentityFresh(loop, enroll);
-  loop.OnTermination([&loop] {
+  loop.OnTermination([&loop, service] {
     LogInfo("the agent ends; PostgreSQL goes on");
+    service->Stopping();
     loop.Stop();
   });
   PGM_RETURN_IF_ERROR(daemon.Start());
@@ -123,6 +155,42 @@ absl::Status Run(const Flags& flags) {
   // gRPC's threads may still hold work for the loop; the process ends as a whole.
   std::fflush(nullptr);
   _exit(0);
+}
+
+int Complain(const absl::Status& status, int exit_code, ServiceStatus* service) {
+  service->Say(status.message());
+  std::fputs(FormatError(status).c_str(), stderr);
+  return exit_code;
+}
+
+// EX_CONFIG tells systemd not to start it again by itself: somebody has to put something right
+// first.
+int Main(const Flags& flags) {
+  ServiceStatus service = ServiceStatus::FromEnvironment();
+  const absl::StatusOr<AgentConfig> config = LoadConfig(flags);
+  if (!config.ok()) {
+    return Complain(config.status(), EX_CONFIG, &service);
+  }
+  SetLogContext({{"node", config->node}});
+  if (const absl::Status status = PrepareDirectories(*config); !status.ok()) {
+    return Complain(status, EXIT_FAILURE, &service);
+  }
+  const absl::StatusOr<StateLock> lock = LockState(config->state_dir);
+  if (!lock.ok()) {
+    return Complain(lock.status(), EXIT_FAILURE, &service);
+  }
+  const std::string memory = absl::StrCat(config->state_dir, "/memory");
+  if (const absl::Status status = CheckMemoryIsThere(memory, config->data_root); !status.ok()) {
+    return Complain(status, EX_CONFIG, &service);
+  }
+  service.Say(absl::StrCat("joining ", config->controller));
+  if (const absl::Status joined = EnsureIdentity(MakeEnroll(*config), flags.token_file);
+      !joined.ok()) {
+    return Complain(joined, IsRefusal(joined) ? EX_CONFIG : EXIT_FAILURE, &service);
+  }
+  service.Say("looking at PostgreSQL");
+  const absl::Status failed = Run(*config, &service);  // returns only if it failed
+  return Complain(failed, absl::IsDataLoss(failed) ? EX_CONFIG : EXIT_FAILURE, &service);
 }
 
 }  // namespace
@@ -137,9 +205,5 @@ int main(int argc, char** argv) {
   app.add_option("--token-file", flags.token_file, "a one-time token, to join with");
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
-  if (const absl::Status status = pgmahout::agent::Run(flags); !status.ok()) {
-    std::fputs(pgmahout::FormatError(status).c_str(), stderr);
-    return 1;
-  }
-  return 0;
+  return pgmahout::agent::Main(flags);
 }

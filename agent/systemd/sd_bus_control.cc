@@ -82,8 +82,10 @@ int OnJobRemoved(sd_bus_message* message, void* user_data, sd_bus_error* /*error
 
 class SdBusControl : public ProcessControl {
  public:
-  SdBusControl(std::string unit, BusOpener open_bus)
-      : unit_(std::move(unit)), open_bus_(std::move(open_bus)) {}
+  SdBusControl(std::string unit, BusOpener open_bus, std::string permit_directory)
+      : unit_(std::move(unit)),
+        open_bus_(std::move(open_bus)),
+        permit_directory_(std::move(permit_directory)) {}
 
   absl::Status Start(const ServerPaths& /*paths*/) override {
     PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
@@ -102,6 +104,8 @@ class SdBusControl : public ProcessControl {
     if (result < 0) {
       return ErrnoStatus(-result, "cannot listen to systemd");
     }
+    const StartPermit permit(permit_directory_, unit_);
+    PGM_RETURN_IF_ERROR(permit.status());
     PGM_ASSIGN_OR_RETURN(const std::string job, Call(bus.get(), "StartUnit"));
     return WaitForJob(bus.get(), job, end);
   }
@@ -203,12 +207,15 @@ class SdBusControl : public ProcessControl {
   const std::string unit_;
   std::mutex mutex_;
   BusOpener open_bus_;
+  const std::string permit_directory_;
 };
 
 }  // namespace
 
-std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit, BusOpener open_bus) {
-  return std::make_unique<SdBusControl>(unit, std::move(open_bus));
+std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit,
+                                                   BusOpener open_bus,
+                                                   const std::string& permit_directory) {
+  return std::make_unique<SdBusControl>(unit, std::move(open_bus), permit_directory);
 }
 
 std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit) {
