@@ -215,7 +215,8 @@ class Shell(unittest.TestCase):
         debian = os.path.join(TOP, "packaging/debian")
         scripts = [os.path.join(debian, name) for name in os.listdir(debian)
                    if name.endswith(("postinst", "prerm", "postrm", "preinst"))]
-        scripts += [os.path.join(debian, "tests", name) for name in ("programs", "fleet", "lifecycle")]
+        scripts += [os.path.join(debian, "tests", name)
+                    for name in ("programs", "fleet", "lifecycle", "sandbox")]
         scripts += [os.path.join(TOP, "systemd", name) for name in ("start-gate", "install-postgresql")]
         scripts.append(os.path.join(TOP, "scripts/package"))
         result = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, check=False)
