@@ -115,8 +115,11 @@ std::function<void(const Snapshot&)> MakeListener(const AgentConfig& config,
     service->Ready();  // it has looked at PostgreSQL and acts on what it sees
     service->Say(StatusLine(snapshot));
     SetLogContext(LogContext(node, snapshot));
-    if (mark != nullptr) {
-      mark->Set(!snapshot.report.cluster.empty());
+    const bool is_member = !snapshot.report.cluster.empty();
+    // A member without data (a witness, or one that waits for its disk) has nothing to mark, and
+    // keeps a mark.
+    if (mark != nullptr && (!is_member || snapshot.report.server != ServerState::kAbsent)) {
+      mark->Set(is_member);
     }
   };
 }

@@ -219,6 +219,16 @@ class ManualPages(unittest.TestCase):
             for key in keys:
                 self.assertIn(f"*{key}*", page, daemon)
 
+    def test_each_field_of_a_specification_is_described(self):
+        with open(os.path.join(TOP, "proto/pgmahout/v1/resource.proto"), encoding="utf-8") as file:
+            messages = dict(re.findall(r"^message (\w+) \{\n(.*?)^\}", file.read(), re.M | re.S))
+        with open(os.path.join(TOP, "docs/man/pgmahout-cluster.yaml.5.scd"), encoding="utf-8") as file:
+            page = file.read()
+        for section in ("Placement", "Postgresql", "Synchronous", "Failover", "Dns", "Archive"):
+            for field, json_name in re.findall(r'(\w+) = \d+(?: \[json_name = "(\w+)"\])?;', messages[section]):
+                name = json_name or re.sub(r"_(\w)", lambda m: m.group(1).upper(), field)
+                self.assertIn(f"*{section.lower()}.{name}*", page)
+
     def test_each_verb_is_described(self):
         with open(os.path.join(TOP, "docs/man/pgmahout.1.scd"), encoding="utf-8") as file:
             page = file.read()
