@@ -28,6 +28,8 @@
 namespace pgmahout::agent {
 namespace {
 
+constexpr char kDebianSocketDirectory[] = "/var/run/postgresql";
+
 struct Flags {
   std::string config;
   std::string token_file;
@@ -37,8 +39,12 @@ ConfigContext MakeContext(const AgentConfig& config) {
   ConfigContext context;
   context.node = config.node;
   context.address = config.address;
-  context.socket_directory = absl::StrCat(config.data_root, "/run");
-  context.log_directory = absl::StrCat(config.data_root, "/log");
+  // pg_ctlcluster keeps the log of a Debian cluster: /var/log/postgresql/postgresql-14-main.log.
+  context.socket_directory = config.debian_cluster.has_value()
+                                 ? kDebianSocketDirectory
+                                 : absl::StrCat(config.data_root, "/run");
+  context.log_directory =
+      config.debian_cluster.has_value() ? "" : absl::StrCat(config.data_root, "/log");
   context.certificate_file = absl::StrCat(config.data_root, "/tls/server.crt");
   context.key_file = absl::StrCat(config.data_root, "/tls/server.key");
   context.ca_file = absl::StrCat(config.data_root, "/tls/ca.crt");
@@ -61,6 +67,13 @@ InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig&
   instance.node = config.node;
   instance.address = config.address;
   instance.data_root = config.data_root;
+  if (config.debian_cluster.has_value()) {
+    instance.debian_cluster = config.debian_cluster;
+    instance.config_directory = absl::StrCat("/etc/postgresql/", config.debian_cluster->major, "/",
+                                             config.debian_cluster->name);
+    instance.socket_directory = kDebianSocketDirectory;
+    instance.log_directory = "/var/log/postgresql";
+  }
   instance.bin_directories = config.bin_directories;
   instance.wal_program = config.wal_program;
   instance.certificate_file = identity.certificate_file;
@@ -106,6 +119,7 @@ absl::Status Run(const Flags& flags) {
   DaemonConfig daemon_config;
   daemon_config.state_dir = config.state_dir;
   daemon_config.context = MakeContext(config);
+  daemon_config.names_data_directory = config.debian_cluster.has_value();
   daemon_config.guard =
       GuardConfig{config.guard_program, config.control == "direct", config.state_dir};
   daemon_config.ca_file = enroll.ca_file;
