@@ -130,6 +130,8 @@ class Image:
             for path in glob.glob(os.path.join(etc, pattern)):
                 os.unlink(path)
         self._write("etc/apt/sources.list.d/debian.list", APT_SOURCE)
+        # As in a cloud image: no list is younger than the image.
+        os.utime(os.path.join(self.base, "var/lib/apt/lists"), (0, 0))
         os.makedirs(os.path.join(etc, "apt/keyrings"), exist_ok=True)
         os.makedirs(os.path.join(self.base, "root/.ssh"), mode=0o700, exist_ok=True)
         shutil.copy(self.ssh_key + ".pub", os.path.join(self.base, "root/.ssh/authorized_keys"))
