@@ -34,9 +34,10 @@ class CommandFailed(RuntimeError):
 
 
 class Guest:
-    def __init__(self, lab, name, address, disk=None):
-        """`disk`: (path, megabytes) for a small ext4 file system there, to be filled."""
-        self.lab, self.name, self.address, self.disk = lab, name, address, disk
+    def __init__(self, lab, name, address, disk=None, below=()):
+        """`disk`: (path, megabytes) for a small ext4 file system there, to be filled. `below`: trees that this disk
+        begins with, above the base tree."""
+        self.lab, self.name, self.address, self.disk, self.below = lab, name, address, disk, below
         self.port = f"p-{name}"
         self.directory = lab.image.path("guests", name)
         self.nspawn = None
@@ -56,7 +57,7 @@ class Guest:
         return os.path.join(self.directory, "root")
 
     def _mount(self):
-        options = (f"lowerdir={self.lab.image.base},upperdir={os.path.join(self.directory, 'upper')},"
+        options = (f"lowerdir={':'.join([*self.below, self.lab.image.base])},upperdir={os.path.join(self.directory, 'upper')},"
                    f"workdir={os.path.join(self.directory, 'work')}")
         subprocess.run(["mount", "-t", "overlay", f"lab-{self.name}", "-o", options, self.root], check=True)
         if self.disk:
@@ -227,6 +228,10 @@ class Guest:
 
     def journal(self, unit=None, lines=200):
         return self.run("journalctl", "--no-pager", "-n", str(lines), *(["-u", unit] if unit else []), check=False)
+
+    def save(self, directory):
+        """Copies what is on the disk of a machine that is off, above the base tree. For `below`."""
+        subprocess.run(["cp", "-a", os.path.join(self.directory, "upper"), directory], check=True)
 
     def close(self):
         self.kill()

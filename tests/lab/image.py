@@ -181,6 +181,34 @@ class Image:
         shutil.copy(self.path("repositories", "debian", repository.KEY_FILE),
                     os.path.join(self.base, "etc/apt/keyrings/debian.asc"))
 
+    # Snapshots: disks of machines, kept for later scenarios while packages and base tree are the same
+
+    def _snapshot_key(self):
+        debs = sorted(glob.glob(self.path("repositories", "*", "pool", "*.deb")))
+        return fingerprint([*debs, self.path("base.stamp")])
+
+    def has_snapshot(self, name):
+        try:
+            with open(self.path("snapshots", f"{name}.stamp"), encoding="ascii") as f:
+                return f.read() == self._snapshot_key()
+        except FileNotFoundError:
+            return False
+
+    def new_snapshot(self, name):
+        """An empty directory to fill; finish_snapshot() makes it count."""
+        directory = self.path("snapshots", name)
+        for path in (directory, directory + ".stamp"):
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            elif os.path.exists(path):
+                os.unlink(path)
+        os.makedirs(directory)
+        return directory
+
+    def finish_snapshot(self, name):
+        with open(self.path("snapshots", f"{name}.stamp"), "w", encoding="ascii") as f:
+            f.write(self._snapshot_key())
+
     # Guests' files
 
     def clear_guests(self):

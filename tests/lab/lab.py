@@ -36,17 +36,19 @@ class Lab:
     NETWORK = "10.88.0"
     ZONE = "db.lab.test."
 
-    def __init__(self, dns=True):
+    def __init__(self, snapshot=None):
+        """With `snapshot`, a name given to save(), its machines are there again, still off. Else only the name server."""
         if os.getpid() != 1:
             sys.exit("a scenario runs in namespaces of its own: tests/lab/run.py SCENARIO.py")
         self.image = Image()
         self.guests = {}
-        self.names = None
-        self.serves_zone = False
         self._make_bridge()
         self.server = self._serve_repositories()
-        if dns:
-            self.names = self.add("ns")
+        saved = self.image.path("snapshots", snapshot) if snapshot else None
+        for name in sorted(os.listdir(saved)) if saved else ["ns"]:
+            self.add(name, below=[os.path.join(saved, name)] if saved else [])
+        self.names = self.guests["ns"]
+        self.serves_zone = bool(saved)
 
     def __enter__(self):
         return self
@@ -116,15 +118,24 @@ class Lab:
     def resolv_conf(self):
         return f"nameserver {self.address('ns')}\noptions timeout:1 attempts:2\n"
 
-    def add(self, name, disk=None):
+    def add(self, name, disk=None, below=()):
         """A new machine, still off. Names: ns, ctl, client, db1 to db8."""
-        self.guests[name] = Guest(self, name, self.address(name), disk)
+        self.guests[name] = Guest(self, name, self.address(name), disk, below)
         return self.guests[name]
+
+    def save(self, snapshot):
+        """Shuts all machines down and keeps their disks for Lab(snapshot)."""
+        for guest in self.guests.values():
+            guest.shut_down()
+        directory = self.image.new_snapshot(snapshot)
+        for guest in self.guests.values():
+            guest.save(os.path.join(directory, guest.name))
+        self.image.finish_snapshot(snapshot)
 
     def boot(self):
         """Boots what is off; with the name server its zone is served when this returns."""
         boot_all([g for g in self.guests.values() if not g.is_on()])
-        if self.names and not self.serves_zone:
+        if not self.serves_zone:
             bind_host.serve(self.names, self.ZONE)
             self.serves_zone = True
 

@@ -13,7 +13,8 @@ import subprocess
 import time
 
 import bind_host
-from lab import TOP
+from image import Image
+from lab import Lab, TOP
 from waiting import wait_for
 
 CONFIG = """[defaults]
@@ -28,6 +29,8 @@ pipelining = True
 control_path_dir = /run/ansible-ssh
 ssh_args = -o ControlMaster=auto -o ControlPersist=120s -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
 """
+# Runs many times faster; the first run of a scenario does without it, as most users do.
+MITOGEN = "/usr/lib/python3/dist-packages/ansible_mitogen/plugins/strategy"
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
 CLUSTER = "orders"
 
@@ -105,12 +108,14 @@ class Rollout:
         return {"all": {"vars": self.variables, "children": {"pgmahout_controller": hosts(["ctl"]),
                                                              "pgmahout_nodes": hosts(self.nodes)}}}
 
-    def play(self, playbook, *arguments, check=True, timeout=900):
-        """Runs pgmahout.pgmahout.<playbook>."""
+    def play(self, playbook, *arguments, check=True, quick=True, timeout=900):
+        """Runs pgmahout.pgmahout.<playbook>; with `quick` by mitogen, where that is installed."""
         self._write("inventory.json", json.dumps(self.inventory()))
         environment = {**os.environ, "ANSIBLE_CONFIG": os.path.join(self.directory, "ansible.cfg"),
                        "ANSIBLE_COLLECTIONS_PATH": os.path.join(self.directory, "collections"),
                        "ANSIBLE_HOME": os.path.join(self.directory, "home"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+        if quick and os.path.isdir(MITOGEN):
+            environment.update(ANSIBLE_STRATEGY_PLUGINS=MITOGEN, ANSIBLE_STRATEGY="mitogen_linear")
         began = time.monotonic()
         result = subprocess.run(["ansible-playbook", "-i", os.path.join(self.directory, "inventory.json"),
                                  f"pgmahout.pgmahout.{playbook}", *arguments], env=environment, text=True, check=False,
@@ -144,3 +149,21 @@ class Rollout:
                 raise RuntimeError(f"{status['phase']} ({status['phaseReason']}), {len(status['members'])} members")
             return status
         return wait_for(healthy, timeout, f"{CLUSTER} to be Healthy", interval=0.3)
+
+
+def rolled_out(name="site", nodes=("db1", "db2", "db3")):
+    """A lab with a Healthy cluster and its Rollout: from the disks that rollout_test.py has kept, or by a rollout."""
+    if Image().has_snapshot(name):
+        lab = Lab(snapshot=name)
+        lab.add("client")
+        lab.boot()
+        rollout = Rollout(lab, nodes)
+    else:
+        lab = Lab()
+        for guest in ("ctl", *nodes, "client"):
+            lab.add(guest)
+        lab.boot()
+        rollout = Rollout(lab, nodes)
+        rollout.play("site")
+    rollout.wait_until_healthy()
+    return lab, rollout

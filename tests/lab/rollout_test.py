@@ -20,7 +20,7 @@ class Site(unittest.TestCase):
             cls.lab.add(name)
         cls.lab.boot()
         cls.rollout = Rollout(cls.lab, NODES)
-        cls.rollout.play("site")
+        cls.rollout.play("site", quick=False)
         cls.primary = cls.rollout.primary()
         cls.standbys = [cls.lab.guests[n] for n in NODES if n != cls.primary.name]
 
@@ -77,6 +77,16 @@ class Site(unittest.TestCase):
         wait_for(lambda: node.read(f"{CONFIGURATION}/pg_hba.conf") == hba, 20, "pg_hba.conf to be put back")
         self.assertIn("0.0.0.0/0 trust", node.read(f"{CONFIGURATION}/pg_hba.conf.edited"))
         self.assertIn("changed by hand", node.journal("pgmahout-agent.service"))
+
+    def test_09_all_machines_reboot_at_once(self):
+        for guest in self.lab.guests.values():
+            guest.reboot(wait=False)
+        for guest in self.lab.guests.values():
+            guest.wait_until_up()
+        status = self.rollout.wait_until_healthy()
+        self.assertEqual(self.rollout.primary().psql("SELECT count(*) FROM t", CLUSTER), "1000")
+        self.assertTrue(status["dns"]["inSync"])
+        self.lab.save("site")
 
 
 if __name__ == "__main__":
