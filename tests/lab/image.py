@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What guests are made of, made once and kept: a Debian tree, an ssh key, and three signed apt repositories.
+"""What guests are made of, made once and kept: a Debian tree, an ssh key, and signed apt repositories.
 
 PGM_LAB_DIR names the directory (default /dev/shm/pgmahout-lab: memory, so that fsync costs nothing; 0.7 GB).
 PGM_LAB_PACKAGES names a directory with our own .deb files (default build/packages of this clone).
@@ -7,8 +7,8 @@ PGM_LAB_ARTIFACTS: where a failed scenario's journals go (default build/lab-logs
 
     base/                    the tree that all guests share, read-only
     repositories/debian      what our packages and PostgreSQL depend on
-    repositories/postgresql  postgresql-14, two minor versions
     repositories/pgmahout    our packages
+    postgres/                packages of postgresql-14, two minor versions
 """
 import fcntl
 import glob
@@ -79,6 +79,9 @@ class Image:
     def ssh_key(self):
         return self.path("ssh", "key")
 
+    def signing_key(self):
+        return repository.SigningKey(self.path("signing"))
+
     def prepare(self):
         """Makes what is missing. Unavailable when a person has to do something first."""
         debs = sorted(glob.glob(os.path.join(self.packages_directory, "*.deb")))
@@ -87,7 +90,7 @@ class Image:
         os.makedirs(self.directory, exist_ok=True)
         with open(self.path("lock"), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            key = repository.SigningKey(self.path("signing"))
+            key = self.signing_key()
             self._part("base", self._make_base, BASE_PACKAGES, APT_SOURCE)
             self._part("dependencies", lambda: self._download(debs), self._depends(debs), BASE_PACKAGES)
             self._part("postgres", self._make_postgres, postgres_deb.VERSIONS, postgres_deb.REVISION)
@@ -175,9 +178,7 @@ class Image:
                 postgres_deb.build(version, self.path("npm"), debian15, work, self.path("postgres"))
 
     def _repositories(self, ours, key):
-        for name, debs in (("debian", sorted(glob.glob(self.path("dependencies", "*.deb")))),
-                           ("postgresql", sorted(glob.glob(self.path("postgres", "*.deb")))),
-                           ("pgmahout", ours)):
+        for name, debs in (("debian", sorted(glob.glob(self.path("dependencies", "*.deb")))), ("pgmahout", ours)):
             self._part(f"repository-{name}", lambda name=name, debs=debs: repository.make(
                 self.path("repositories", name), debs, key, label=name), fingerprint(debs))
         shutil.copy(self.path("repositories", "debian", repository.KEY_FILE),

@@ -9,6 +9,7 @@ run.py has started.
         lab.cut(db1, db2)
 """
 import functools
+import glob
 import http.server
 import os
 import subprocess
@@ -17,6 +18,7 @@ import threading
 import unittest
 
 import bind_host
+import repository
 from guest import Guest, boot_all
 from image import Image, TOP
 
@@ -42,6 +44,8 @@ class Lab:
             sys.exit("a scenario runs in namespaces of its own: tests/lab/run.py SCENARIO.py")
         self.image = Image()
         self.guests = {}
+        self.repositories = self.image.path("guests", "repositories")
+        self._offer_repositories()
         self._make_bridge()
         self.server = self._serve_repositories()
         saved = self.image.path("snapshots", snapshot) if snapshot else None
@@ -94,8 +98,23 @@ class Lab:
 
     # Repositories
 
+    def _offer_repositories(self):
+        """Copies of the image's, so that a scenario may publish other packages."""
+        os.makedirs(self.repositories)
+        for name in ("debian", "pgmahout"):
+            subprocess.run(["cp", "-al", self.image.path("repositories", name), self.repositories], check=True)
+        self.publish_postgres("14.22")
+
+    def publish(self, name, debs):
+        """Repository `name` holds `debs` from now on; machines learn of it by "apt-get update"."""
+        repository.make(os.path.join(self.repositories, name), debs, self.image.signing_key(), label=name)
+
+    def publish_postgres(self, version):
+        """The repository "postgresql" offers that minor version and no other."""
+        self.publish("postgresql", glob.glob(self.image.path("postgres", f"*_{version}-*.deb")))
+
     def _serve_repositories(self):
-        handler = functools.partial(_QuietHandler, directory=self.image.path("repositories"))
+        handler = functools.partial(_QuietHandler, directory=self.repositories)
         server = http.server.ThreadingHTTPServer((f"{self.NETWORK}.1", 8080), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return server
@@ -105,7 +124,7 @@ class Lab:
         return f"http://{self.NETWORK}.1:8080/{name}"
 
     def repository_key(self, name):
-        return self.image.path("repositories", name, "key.asc")
+        return os.path.join(self.repositories, name, repository.KEY_FILE)
 
     # Guests
 

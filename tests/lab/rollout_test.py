@@ -27,7 +27,7 @@ class Site(unittest.TestCase):
     def test_01_cluster_is_healthy(self):
         status = self.rollout.wait_until_healthy()
         self.assertTrue(status["dns"]["inSync"])
-        self.assertEqual({m["postgresVersion"] for m in status["members"]}, {"14.23"})
+        self.assertEqual({m["postgresVersion"] for m in status["members"]}, {"14.22"})
 
     def test_02_second_run_changes_nothing(self):
         again = self.rollout.play("site")
