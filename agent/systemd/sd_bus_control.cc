@@ -10,7 +10,9 @@
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
 
@@ -28,6 +30,8 @@ constexpr Duration kStartSettles{10'000};
 constexpr Duration kRecovers{1'000};
 constexpr Duration kInstallTimeout{900'000};
 constexpr Duration kLook{10};
+constexpr char kInstallErrors[] = "/run/pgmahout-install";
+constexpr size_t kMaxInstallError = 16384;
 // systemd answers within milliseconds; the default of 25 s is too long for fencing.
 constexpr Duration kCallTimeout{5'000};
 
@@ -106,8 +110,18 @@ class SdBusControl : public ProcessControl {
   }
 
   absl::Status InstallServer(uint32_t major) override {
-    return StartAndWait(absl::StrCat("pgmahout-install@", major, ".service"), kInstallTimeout,
-                        [] { return false; });
+    const std::string unit = absl::StrCat("pgmahout-install@", major, ".service");
+    const absl::Status status = StartAndWait(unit, kInstallTimeout, [] { return false; });
+    // What apt said, as the unit leaves it for us.
+    const absl::StatusOr<std::string> said =
+        ReadFile(absl::StrCat(kInstallErrors, "/", major, ".error"), kMaxInstallError);
+    if (!absl::IsFailedPrecondition(status) || !said.ok()) {
+      return status;
+    }
+    return WithInfo(
+        absl::FailedPreconditionError(absl::StrCat("PostgreSQL ", major, " cannot be installed")),
+        ErrorInfo{"install-failed", std::string(absl::StripAsciiWhitespace(*said)),
+                  absl::StrCat("See journalctl -u ", unit, ".")});
   }
 
   absl::Status RequestStop(const ServerPaths& paths) override {
