@@ -33,6 +33,7 @@ constexpr char kDebianSocketDirectory[] = "/var/run/postgresql";
 struct Flags {
   std::string config;
   std::string token_file;
+  bool renew = false;
 };
 
 ConfigContext MakeContext(const AgentConfig& config) {
@@ -139,6 +140,14 @@ absl::Status Run(const Flags& flags) {
   _exit(0);
 }
 
+// Beside an agent that runs: it takes up the new certificate by itself.
+absl::Status RenewNow(const Flags& flags) {
+  PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
+  const EnrollConfig enroll = MakeEnroll(config);
+  PGM_RETURN_IF_ERROR(CheckIdentity(enroll));
+  return Renew(enroll);
+}
+
 }  // namespace
 }  // namespace pgmahout::agent
 
@@ -149,8 +158,15 @@ int main(int argc, char** argv) {
   pgmahout::agent::Flags flags;
   app.add_option("--config", flags.config, "agent.yaml")->default_val("/etc/pgmahout/agent.yaml");
   app.add_option("--token-file", flags.token_file, "a one-time token, to join with");
+  app.add_flag("--renew", flags.renew,
+               "get a new certificate for this node's key, then end; as the agent's user");
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
+  if (flags.renew) {
+    const absl::Status status = pgmahout::agent::RenewNow(flags);
+    std::fputs(pgmahout::FormatError(status).c_str(), stderr);
+    return status.ok() ? 0 : 1;
+  }
   if (const absl::Status status = pgmahout::agent::Run(flags); !status.ok()) {
     std::fputs(pgmahout::FormatError(status).c_str(), stderr);
     return 1;
