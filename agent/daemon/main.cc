@@ -140,12 +140,20 @@ absl::Status Run(const Flags& flags) {
   _exit(0);
 }
 
-// Beside an agent that runs: it takes up the new certificate by itself.
-absl::Status RenewNow(const Flags& flags) {
+absl::Status RenewIdentity(const Flags& flags) {
   PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
   const EnrollConfig enroll = MakeEnroll(config);
   PGM_RETURN_IF_ERROR(CheckIdentity(enroll));
   return Renew(enroll);
+}
+
+// Beside an agent that runs: it takes up the new certificate by itself.
+int RenewNow(const Flags& flags) {
+  const absl::Status status = RenewIdentity(flags);
+  if (!status.ok()) {
+    std::fputs(FormatError(status).c_str(), stderr);
+  }
+  return status.ok() ? 0 : 1;
 }
 
 }  // namespace
@@ -163,9 +171,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
   if (flags.renew) {
-    const absl::Status status = pgmahout::agent::RenewNow(flags);
-    std::fputs(pgmahout::FormatError(status).c_str(), stderr);
-    return status.ok() ? 0 : 1;
+    return pgmahout::agent::RenewNow(flags);
   }
   if (const absl::Status status = pgmahout::agent::Run(flags); !status.ok()) {
     std::fputs(pgmahout::FormatError(status).c_str(), stderr);
