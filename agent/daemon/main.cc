@@ -34,17 +34,24 @@
 namespace pgmahout::agent {
 namespace {
 
+constexpr char kDebianSocketDirectory[] = "/var/run/postgresql";
+
 struct Flags {
   std::string config;
   std::string token_file;
+  bool renew = false;
 };
 
 ConfigContext MakeContext(const AgentConfig& config) {
   ConfigContext context;
   context.node = config.node;
   context.address = config.address;
-  context.socket_directory = absl::StrCat(config.data_root, "/run");
-  context.log_directory = absl::StrCat(config.data_root, "/log");
+  // pg_ctlcluster keeps the log of a Debian cluster: /var/log/postgresql/postgresql-14-main.log.
+  context.socket_directory = config.debian_cluster.has_value()
+                                 ? kDebianSocketDirectory
+                                 : absl::StrCat(config.data_root, "/run");
+  context.log_directory =
+      config.debian_cluster.has_value() ? "" : absl::StrCat(config.data_root, "/log");
   context.certificate_file = absl::StrCat(config.data_root, "/tls/server.crt");
   context.key_file = absl::StrCat(config.data_root, "/tls/server.key");
   context.ca_file = absl::StrCat(config.data_root, "/tls/ca.crt");
@@ -67,6 +74,13 @@ InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig&
   instance.node = config.node;
   instance.address = config.address;
   instance.data_root = config.data_root;
+  if (config.debian_cluster.has_value()) {
+    instance.debian_cluster = config.debian_cluster;
+    instance.config_directory = absl::StrCat("/etc/postgresql/", config.debian_cluster->major, "/",
+                                             config.debian_cluster->name);
+    instance.socket_directory = kDebianSocketDirectory;
+    instance.log_directory = "/var/log/postgresql";
+  }
   instance.bin_directories = config.bin_directories;
   instance.wal_program = config.wal_program;
   instance.certificate_file = identity.certificate_file;
@@ -139,6 +153,7 @@ absl::Status Run(const AgentConfig& config, ServiceStatus* service) {
   DaemonConfig daemon_config;
   daemon_config.state_dir = config.state_dir;
   daemon_config.context = MakeContext(config);
+  daemon_config.names_data_directory = config.debian_cluster.has_value();
   daemon_config.guard =
       GuardConfig{config.guard_program, config.control == "direct", config.guard_directory};
   daemon_config.ca_file = enroll.ca_file;
@@ -196,6 +211,22 @@ int Main(const Flags& flags) {
   return Complain(failed, absl::IsDataLoss(failed) ? EX_CONFIG : EXIT_FAILURE, &service);
 }
 
+absl::Status RenewIdentity(const Flags& flags) {
+  PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
+  const EnrollConfig enroll = MakeEnroll(config);
+  PGM_RETURN_IF_ERROR(CheckIdentity(enroll));
+  return Renew(enroll);
+}
+
+// Beside an agent that runs: it takes up the new certificate by itself.
+int RenewNow(const Flags& flags) {
+  const absl::Status status = RenewIdentity(flags);
+  if (!status.ok()) {
+    std::fputs(FormatError(status).c_str(), stderr);
+  }
+  return status.ok() ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace pgmahout::agent
 
@@ -206,7 +237,12 @@ int main(int argc, char** argv) {
   pgmahout::agent::Flags flags;
   app.add_option("--config", flags.config, "agent.yaml")->default_val("/etc/pgmahout/agent.yaml");
   app.add_option("--token-file", flags.token_file, "a one-time token, to join with");
+  app.add_flag("--renew", flags.renew,
+               "get a new certificate for this node's key, then end; as the agent's user");
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
+  if (flags.renew) {
+    return pgmahout::agent::RenewNow(flags);
+  }
   return pgmahout::agent::Main(flags);
 }

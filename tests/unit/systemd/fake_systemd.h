@@ -21,7 +21,7 @@ namespace pgmahout::agent {
 class FakeSystemd {
  public:
   // How a start goes.
-  enum class Start { kDone, kFailed, kAccessDenied, kSignalBeforeReply };
+  enum class Start { kDone, kFailed, kAccessDenied, kSignalBeforeReply, kGoesOn };
 
   explicit FakeSystemd(Start start);
   ~FakeSystemd();
