@@ -18,8 +18,6 @@ struct ConfigContext {
   std::string address;
   std::string socket_directory;
   std::string log_directory;  // empty: stderr, which belongs to whoever starts the server
-  // Named in the configuration where that is not in the data directory; else empty.
-  std::string data_directory;
   std::string certificate_file, key_file, ca_file;  // readable by the server
   std::string password_file;                        // libpq passfile of the replication role
   std::string wal_program;
