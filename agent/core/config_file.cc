@@ -113,6 +113,22 @@ Settings FollowSettings(const DesiredState& desired, const ConfigContext& contex
           {"primary_slot_name", SlotNameOf(context.node)}};
 }
 
+Settings LogSettings(const ConfigContext& context) {
+  if (context.log_directory.empty()) {
+    return {{"logging_collector", "off"}};
+  }
+  return {{"logging_collector", "on"},
+          {"log_directory", context.log_directory},
+          {"log_file_mode", "0600"}};
+}
+
+Settings PlaceSettings(const ConfigContext& context) {
+  if (context.data_directory.empty()) {
+    return {};
+  }
+  return {{"data_directory", context.data_directory}};
+}
+
 Settings ServerSettings(const DesiredState& desired, const ConfigContext& context) {
   return {
       {"cluster_name", desired.cluster},
@@ -127,9 +143,6 @@ Settings ServerSettings(const DesiredState& desired, const ConfigContext& contex
       {"password_encryption", "scram-sha-256"},
       {"fsync", "on"},
       {"full_page_writes", "on"},
-      {"logging_collector", "on"},
-      {"log_directory", context.log_directory},
-      {"log_file_mode", "0600"},
       {"synchronous_standby_names", RenderSynchronousStandbyNames(desired.quorum)},
   };
 }
@@ -197,7 +210,9 @@ std::string RenderConfig(const DesiredState& desired, const ConfigContext& conte
   Append(&parameters, Settings(desired.spec.parameters.begin(), desired.spec.parameters.end()));
   absl::StrAppend(&text, parameters, "# Parameters ", absl::Hex(Fingerprint(parameters)),
                   ". What follows is not for the spec:\n");
+  Append(&text, PlaceSettings(context));
   Append(&text, ServerSettings(desired, context));
+  Append(&text, LogSettings(context));
   Append(&text, ReplicationSettings(desired));
   Append(&text, ArchiveSettings(desired, context, NeedsArchive(desired, detached)));
   Append(&text, FollowSettings(desired, context, detached));
@@ -279,9 +294,10 @@ const std::vector<std::string>& OwnedParameters() {
   static const std::vector<std::string>* const names = [] {
     auto* list = new std::vector<std::string>;
     const DesiredState nothing;
-    const ConfigContext nowhere;
+    ConfigContext nowhere;
+    nowhere.log_directory = "/";
     for (const Settings& settings :
-         {ServerSettings(nothing, nowhere), ReplicationSettings(nothing),
+         {ServerSettings(nothing, nowhere), LogSettings(nowhere), ReplicationSettings(nothing),
           ArchiveSettings(nothing, nowhere, false), FollowSettings(nothing, nowhere, false)}) {
       for (const auto& [name, value] : settings) {
         list->push_back(name);

@@ -17,7 +17,7 @@ struct ConfigContext {
   std::string node;
   std::string address;
   std::string socket_directory;
-  std::string log_directory;
+  std::string log_directory;  // empty: stderr, which belongs to whoever starts the server
   std::string certificate_file, key_file, ca_file;  // readable by the server
   std::string password_file;                        // libpq passfile of the replication role
   std::string wal_program;

@@ -5,7 +5,9 @@
 
 #include <array>
 #include <filesystem>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
@@ -17,6 +19,7 @@ namespace pgmahout::agent {
 namespace {
 
 // Debian's layout; agent.yaml may name others.
+constexpr char kRunDirectory[] = "/run/pgmahout";
 constexpr std::array<uint32_t, 4> kMajors = {14, 15, 16, 17};
 
 std::string BesideThisProgram(absl::string_view name) {
@@ -40,6 +43,27 @@ absl::Status ReadBinDirectories(YamlFile& file, const std::string& path, AgentCo
   return absl::OkStatus();
 }
 
+// The unit names the cluster, as postgresql-common has it.
+absl::Status ReadCluster(const std::string& path, AgentConfig* config) {
+  if (config->control != "systemd") {
+    return absl::OkStatus();
+  }
+  config->debian_cluster = DebianClusterOf(config->unit);
+  if (!config->debian_cluster.has_value()) {
+    return WithHint(absl::InvalidArgumentError(absl::StrCat(path, ": postgres.unit: \"",
+                                                            config->unit, "\" names no cluster")),
+                    "It is postgresql@VERSION-NAME.service, as in postgresql@14-main.service.");
+  }
+  return absl::OkStatus();
+}
+
+std::string DefaultDataRoot(const AgentConfig& config) {
+  return config.debian_cluster.has_value()
+             ? absl::StrCat("/var/lib/postgresql/", config.debian_cluster->major, "/",
+                            config.debian_cluster->name)
+             : "";
+}
+
 absl::Status Check(const AgentConfig& config, const std::string& path) {
   if (absl::Status status = CheckObjectName("node name", config.node); !status.ok()) {
     return Annotate(status, absl::StrCat(path, ": node"));
@@ -48,8 +72,9 @@ absl::Status Check(const AgentConfig& config, const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": postgres.control: \"", config.control,
                                                    "\" is neither direct nor systemd"));
   }
-  for (const std::string* directory : {&config.state_dir, &config.data_root}) {
-    if (directory->front() != '/') {
+  for (const std::string* directory :
+       {&config.state_dir, &config.data_root, &config.guard_directory}) {
+    if (!absl::StartsWith(*directory, "/")) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": \"", *directory, "\" must be an absolute path"));
     }
@@ -70,12 +95,20 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path) {
   config.health_listen = file.Text("http.health", absl::StrCat(config.address, ":8008"));
   config.control = file.Text("postgres.control", config.control);
   config.unit = file.Text("postgres.unit", config.unit);
-  config.data_root = file.Text("postgres.dataRoot");
+  PGM_RETURN_IF_ERROR(ReadCluster(path, &config));
+  config.data_root = file.Text("postgres.dataRoot", DefaultDataRoot(config));
   config.wal_program = file.Text("postgres.walProgram", BesideThisProgram("pgmahout-wal"));
   config.guard_program = file.Text("postgres.guardProgram", BesideThisProgram("pgmahout-guard"));
+  // Where pgmahout-guard.service looks; a guard that this agent starts itself is told.
+  config.guard_directory =
+      file.Text("postgres.guardDirectory",
+                config.control == "systemd" ? std::string(kRunDirectory) : config.state_dir);
   PGM_RETURN_IF_ERROR(ReadBinDirectories(file, path, &config));
-  PGM_RETURN_IF_ERROR(
-      file.Finish({"node", "stateDir", "address", "controller", "postgres.dataRoot"}));
+  std::vector<std::string> required = {"node", "stateDir", "address", "controller"};
+  if (config.data_root.empty()) {
+    required.push_back("postgres.dataRoot");
+  }
+  PGM_RETURN_IF_ERROR(file.Finish(required));
   PGM_RETURN_IF_ERROR(Check(config, path));
   return config;
 }

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "agent/postgres/debian_cluster.h"
 
 namespace pgmahout::agent {
 
@@ -19,10 +21,13 @@ struct AgentConfig {
   std::string health_listen;
   std::string control = "direct";                   // direct, systemd
   std::string unit = "postgresql@14-main.service";  // with systemd
+  // The cluster of `unit`: configuration in /etc/postgresql. With systemd always, else never.
+  std::optional<DebianCluster> debian_cluster;
   std::string data_root;
   std::map<uint32_t, std::string> bin_directories;  // by major version
   std::string wal_program;
-  std::string guard_program;  // empty: no guard
+  std::string guard_program;    // empty: no guard
+  std::string guard_directory;  // of the guard's order and report; absolute, best on a tmpfs
 };
 
 // InvalidArgument names file, line and what is allowed.

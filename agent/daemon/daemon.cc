@@ -257,6 +257,9 @@ World Daemon::MakeWorld() const {
   world.observation.visit = visits_.last();
   world.memory = memory_;
   world.context = config_.context;
+  if (config_.names_data_directory) {
+    world.context.data_directory = instance_.DataDirectory(memory_);
+  }
   world.now = clock_.Now();
   return world;
 }

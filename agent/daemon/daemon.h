@@ -26,6 +26,7 @@ namespace pgmahout::agent {
 struct DaemonConfig {
   std::string state_dir;
   ConfigContext context;
+  bool names_data_directory = false;  // the configuration is not in the data directory
   std::string agent_version;
   std::string ca_file;  // of this node; a witness trusts the primary's certificate by it
   GuardConfig guard;

@@ -35,13 +35,17 @@ void Pause(Duration duration) {
 }
 
 absl::StatusOr<std::string> ReadToken(const EnrollConfig& config, const std::string& token_file) {
-  if (token_file.empty()) {
-    return WithHint(absl::FailedPreconditionError(
-                        absl::StrCat("node \"", config.node, "\" has not joined a controller yet")),
-                    absl::StrCat("Make a token (pgmahout token create --node ", config.node,
-                                 "), put it into a file and start with --token-file FILE."));
+  absl::StatusOr<std::string> token =
+      token_file.empty() ? absl::NotFoundError("no token") : ReadFile(token_file, 4096);
+  if (!absl::IsNotFound(token.status())) {
+    return token;
   }
-  return ReadFile(token_file, 4096);
+  return WithHint(
+      absl::FailedPreconditionError(
+          absl::StrCat("node \"", config.node, "\" has not joined a controller yet")),
+      absl::StrCat("Make a token (pgmahout token create --node ", config.node,
+                   ") and start the agent with --token-file FILE; as a service, put it into "
+                   "/etc/credstore/pgmahout.token for that first start."));
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // pgmahout-agent: wiring only. Joins a controller if it has not yet, then runs until SIGTERM.
 // PostgreSQL is not stopped when the agent is.
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -13,32 +16,42 @@
 #include "agent/daemon/daemon.h"
 #include "agent/daemon/identity.h"
 #include "agent/daemon/memory_file.h"
+#include "agent/daemon/service.h"
 #include "agent/exporter/exporter.h"
 #include "agent/link/enroll.h"
 #include "agent/link/link.h"
 #include "agent/postgres/process_control.h"
 #include "agent/postgres/real_instance.h"
 #include "agent/systemd/sd_bus_control.h"
+#include "agent/systemd/start_permit.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/systemd_notify.h"
 #include "common/base/version.h"
 
 namespace pgmahout::agent {
 namespace {
 
+constexpr char kDebianSocketDirectory[] = "/var/run/postgresql";
+
 struct Flags {
   std::string config;
   std::string token_file;
+  bool renew = false;
 };
 
 ConfigContext MakeContext(const AgentConfig& config) {
   ConfigContext context;
   context.node = config.node;
   context.address = config.address;
-  context.socket_directory = absl::StrCat(config.data_root, "/run");
-  context.log_directory = absl::StrCat(config.data_root, "/log");
+  // pg_ctlcluster keeps the log of a Debian cluster: /var/log/postgresql/postgresql-14-main.log.
+  context.socket_directory = config.debian_cluster.has_value()
+                                 ? kDebianSocketDirectory
+                                 : absl::StrCat(config.data_root, "/run");
+  context.log_directory =
+      config.debian_cluster.has_value() ? "" : absl::StrCat(config.data_root, "/log");
   context.certificate_file = absl::StrCat(config.data_root, "/tls/server.crt");
   context.key_file = absl::StrCat(config.data_root, "/tls/server.key");
   context.ca_file = absl::StrCat(config.data_root, "/tls/ca.crt");
@@ -61,6 +74,13 @@ InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig&
   instance.node = config.node;
   instance.address = config.address;
   instance.data_root = config.data_root;
+  if (config.debian_cluster.has_value()) {
+    instance.debian_cluster = config.debian_cluster;
+    instance.config_directory = absl::StrCat("/etc/postgresql/", config.debian_cluster->major, "/",
+                                             config.debian_cluster->name);
+    instance.socket_directory = kDebianSocketDirectory;
+    instance.log_directory = "/var/log/postgresql";
+  }
   instance.bin_directories = config.bin_directories;
   instance.wal_program = config.wal_program;
   instance.certificate_file = identity.certificate_file;
@@ -81,18 +101,45 @@ absl::Status PrepareDirectories(const AgentConfig& config) {
   return MakeDirectories(config.data_root, 0700);
 }
 
-absl::Status Run(const Flags& flags) {
-  PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
+// A refusal is for a person to put right: trying again at once is of no use.
+bool IsRefusal(const absl::Status& status) {
+  return !absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status) &&
+         !absl::IsInternal(status);
+}
+
+absl::StatusOr<AgentConfig> LoadConfig(const Flags& flags) {
+  PGM_ASSIGN_OR_RETURN(AgentConfig config, LoadAgentConfig(flags.config));
   if (geteuid() == 0 && config.control == "direct") {
     return WithHint(absl::FailedPreconditionError("the agent must not run as root"),
                     "PostgreSQL refuses to run as root. Start the agent as user postgres.");
   }
-  PGM_RETURN_IF_ERROR(PrepareDirectories(config));
-  PGM_ASSIGN_OR_RETURN(const StateLock lock, LockState(config.state_dir));
-  PGM_RETURN_IF_ERROR(
-      CheckMemoryIsThere(absl::StrCat(config.state_dir, "/memory"), config.data_root));
+  return config;
+}
+
+// What others are told of each snapshot: HTTP, systemd, the journal, systemd's start-gate.
+std::function<void(const Snapshot&)> MakeListener(const AgentConfig& config,
+                                                  Exporter* exporter,
+                                                  ServiceStatus* service) {
+  std::shared_ptr<ManagedMark> mark;
+  if (config.control == "systemd") {
+    mark = std::make_shared<ManagedMark>(kManagedDirectory, config.unit);
+  }
+  return [exporter, service, mark, node = config.node](const Snapshot& snapshot) {
+    exporter->Update(snapshot);
+    service->Ready();  // it has looked at PostgreSQL and acts on what it sees
+    service->Say(StatusLine(snapshot));
+    SetLogContext(LogContext(node, snapshot));
+    const bool is_member = !snapshot.report.cluster.empty();
+    // A member without data (a witness, or one that waits for its disk) has nothing to mark, and
+    // keeps a mark.
+    if (mark != nullptr && (!is_member || snapshot.report.server != ServerState::kAbsent)) {
+      mark->Set(is_member);
+    }
+  };
+}
+
+absl::Status Run(const AgentConfig& config, ServiceStatus* service) {
   const EnrollConfig enroll = MakeEnroll(config);
-  PGM_RETURN_IF_ERROR(EnsureIdentity(enroll, flags.token_file));
   PGM_ASSIGN_OR_RETURN(const std::string state_id, LoadStateId(config.state_dir));
   const std::unique_ptr<Instance> instance =
       MakeRealInstance(MakeInstanceConfig(config, enroll), MakeControl(config), SystemClock());
@@ -106,15 +153,18 @@ absl::Status Run(const Flags& flags) {
   DaemonConfig daemon_config;
   daemon_config.state_dir = config.state_dir;
   daemon_config.context = MakeContext(config);
+  daemon_config.names_data_directory = config.debian_cluster.has_value();
   daemon_config.guard =
-      GuardConfig{config.guard_program, config.control == "direct", config.state_dir};
+      GuardConfig{config.guard_program, config.control == "direct", config.guard_directory};
   daemon_config.ca_file = enroll.ca_file;
   daemon_config.agent_version = std::string(kVersion);
   Daemon daemon(loop, SystemClock(), *instance, *link, daemon_config);
-  daemon.OnSnapshot([&exporter](const Snapshot& snapshot) { exporter->Update(snapshot); });
+  daemon.OnSnapshot(MakeListener(config, exporter.get(), service));
+  loop.Every(service->alive_period(), [service] { service->Alive(); });
   KeepIdentityFresh(loop, enroll);
-  loop.OnTermination([&loop] {
+  loop.OnTermination([&loop, service] {
     LogInfo("the agent ends; PostgreSQL goes on");
+    service->Stopping();
     loop.Stop();
   });
   PGM_RETURN_IF_ERROR(daemon.Start());
@@ -123,6 +173,58 @@ absl::Status Run(const Flags& flags) {
   // gRPC's threads may still hold work for the loop; the process ends as a whole.
   std::fflush(nullptr);
   _exit(0);
+}
+
+int Complain(const absl::Status& status, int exit_code, ServiceStatus* service) {
+  service->Say(status.message());
+  std::fputs(FormatError(status).c_str(), stderr);
+  return exit_code;
+}
+
+// EX_CONFIG tells systemd not to start it again by itself: somebody has to put something right
+// first.
+int Main(const Flags& flags) {
+  ServiceStatus service = ServiceStatus::FromEnvironment();
+  const absl::StatusOr<AgentConfig> config = LoadConfig(flags);
+  if (!config.ok()) {
+    return Complain(config.status(), EX_CONFIG, &service);
+  }
+  SetLogContext({{"node", config->node}});
+  if (const absl::Status status = PrepareDirectories(*config); !status.ok()) {
+    return Complain(status, EXIT_FAILURE, &service);
+  }
+  const absl::StatusOr<StateLock> lock = LockState(config->state_dir);
+  if (!lock.ok()) {
+    return Complain(lock.status(), EXIT_FAILURE, &service);
+  }
+  const std::string memory = absl::StrCat(config->state_dir, "/memory");
+  if (const absl::Status status = CheckMemoryIsThere(memory, config->data_root); !status.ok()) {
+    return Complain(status, EX_CONFIG, &service);
+  }
+  service.Say(absl::StrCat("joining ", config->controller));
+  if (const absl::Status joined = EnsureIdentity(MakeEnroll(*config), flags.token_file);
+      !joined.ok()) {
+    return Complain(joined, IsRefusal(joined) ? EX_CONFIG : EXIT_FAILURE, &service);
+  }
+  service.Say("looking at PostgreSQL");
+  const absl::Status failed = Run(*config, &service);  // returns only if it failed
+  return Complain(failed, absl::IsDataLoss(failed) ? EX_CONFIG : EXIT_FAILURE, &service);
+}
+
+absl::Status RenewIdentity(const Flags& flags) {
+  PGM_ASSIGN_OR_RETURN(const AgentConfig config, LoadAgentConfig(flags.config));
+  const EnrollConfig enroll = MakeEnroll(config);
+  PGM_RETURN_IF_ERROR(CheckIdentity(enroll));
+  return Renew(enroll);
+}
+
+// Beside an agent that runs: it takes up the new certificate by itself.
+int RenewNow(const Flags& flags) {
+  const absl::Status status = RenewIdentity(flags);
+  if (!status.ok()) {
+    std::fputs(FormatError(status).c_str(), stderr);
+  }
+  return status.ok() ? 0 : 1;
 }
 
 }  // namespace
@@ -135,11 +237,12 @@ int main(int argc, char** argv) {
   pgmahout::agent::Flags flags;
   app.add_option("--config", flags.config, "agent.yaml")->default_val("/etc/pgmahout/agent.yaml");
   app.add_option("--token-file", flags.token_file, "a one-time token, to join with");
+  app.add_flag("--renew", flags.renew,
+               "get a new certificate for this node's key, then end; as the agent's user");
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
-  if (const absl::Status status = pgmahout::agent::Run(flags); !status.ok()) {
-    std::fputs(pgmahout::FormatError(status).c_str(), stderr);
-    return 1;
+  if (flags.renew) {
+    return pgmahout::agent::RenewNow(flags);
   }
-  return 0;
+  return pgmahout::agent::Main(flags);
 }

@@ -17,12 +17,12 @@
 #include "agent/guard/order_watch.h"
 #include "agent/guard/privileges.h"
 #include "agent/guard/server_killer.h"
-#include "agent/guard/systemd_notify.h"
 #include "agent/guard/wake_up.h"
 #include "agent/guard/watchdog_device.h"
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/systemd_notify.h"
 #include "common/base/version.h"
 
 namespace pgmahout::guard {

@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "agent/core/config_file.h"
+#include "agent/postgres/hand_edits.h"
 #include "agent/postgres/observer.h"
 #include "agent/postgres/step_run.h"
 #include "common/base/durable_file.h"
@@ -44,7 +45,7 @@ absl::Status CopyIfChanged(const std::string& from, const std::string& to, mode_
 // The server's own parser reads the candidate as its whole configuration and prints one value.
 absl::Status CheckCandidate(const StepRun& run) {
   const std::string directory = run.DataDirectory();
-  const std::string candidate = Layout::ConfigFile(directory) + ".check";
+  const std::string candidate = run.layout.ConfigFile(directory) + ".check";
   PGM_RETURN_IF_ERROR(WriteFileAtomically(candidate, run.step.config, 0600));
   PGM_ASSIGN_OR_RETURN(const std::string postgres, run.Program("postgres"));
   const auto result = RunCommand(run.NewCommand(
@@ -167,13 +168,17 @@ absl::Status StripAutoConf(const std::string& data_directory) {
 absl::Status Configure(const StepRun& run) {
   const std::string directory = run.DataDirectory();
   PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
+  PGM_RETURN_IF_ERROR(EnsureDebianCluster(run));
   if (run.step.check_config) {
     PGM_RETURN_IF_ERROR(CheckCandidate(run));
   }
-  const std::string old_hba = TextOf(Layout::HbaFile(directory));
+  const std::string old_hba = TextOf(run.layout.HbaFile(directory));
   const bool hba_changes = old_hba != run.step.hba;
-  PGM_RETURN_IF_ERROR(WriteIfChanged(Layout::ConfigFile(directory), run.step.config, 0600));
-  PGM_RETURN_IF_ERROR(WriteIfChanged(Layout::HbaFile(directory), run.step.hba, 0600));
+  const std::string records = run.layout.RecordDirectory();
+  PGM_RETURN_IF_ERROR(ReplaceKeepingEdits(run.layout.ConfigFile(directory), run.step.config,
+                                          run.layout.ConfigMode(), records));
+  PGM_RETURN_IF_ERROR(
+      ReplaceKeepingEdits(run.layout.HbaFile(directory), run.step.hba, 0600, records));
   if (!IsRunning(run)) {
     return StripAutoConf(directory);
   }
@@ -184,7 +189,7 @@ absl::Status Configure(const StepRun& run) {
   }
   const absl::Status verified = VerifyHba(run);
   if (absl::IsInvalidArgument(verified) && !old_hba.empty()) {
-    PGM_RETURN_IF_ERROR(WriteFileDurably(Layout::HbaFile(directory), old_hba, 0600));
+    PGM_RETURN_IF_ERROR(ReplaceKeepingEdits(run.layout.HbaFile(directory), old_hba, 0600, records));
     PGM_RETURN_IF_ERROR(ReloadAndWait(run, config_id));
   }
   return verified;

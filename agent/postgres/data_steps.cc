@@ -124,8 +124,8 @@ Lsn ForkFrom(absl::string_view text) {
 
 // Whether the server's configuration says how to get WAL from the archive, so that pg_rewind can
 // use it for what is no longer in pg_wal.
-bool CanRestoreWal(const std::string& data_directory) {
-  const absl::StatusOr<std::string> config = ReadFile(Layout::ConfigFile(data_directory));
+bool CanRestoreWal(const StepRun& run) {
+  const absl::StatusOr<std::string> config = ReadFile(run.layout.ConfigFile(run.DataDirectory()));
   return config.ok() && absl::StrContains(*config, "\nrestore_command = '") &&
          !absl::StrContains(*config, "\nrestore_command = ''\n");
 }
@@ -139,6 +139,23 @@ absl::Status RecordForkFromHistory(const StepRun& run) {
   const auto ends = EndsOfTimelines(run.DataDirectory(), run.desired.upstream_timeline);
   const auto end = ends.find(range->timeline);
   return end == ends.end() ? absl::OkStatus() : RecordFork(run, end->second);
+}
+
+// The packages come when a cluster needs them.
+absl::Status EnsureInstalled(const StepRun& run) {
+  PGM_ASSIGN_OR_RETURN(const std::string postgres, run.Program("postgres"));
+  if (access(postgres.c_str(), X_OK) == 0) {
+    return absl::OkStatus();
+  }
+  const uint32_t major = run.desired.spec.postgres_major;
+  run.progress(absl::StrCat("installing PostgreSQL ", major));
+  PGM_RETURN_IF_ERROR(run.control.InstallServer(major));
+  if (access(postgres.c_str(), X_OK) != 0) {
+    return WithHint(absl::FailedPreconditionError(absl::StrCat(
+                        "PostgreSQL ", major, " was installed, but \"", postgres, "\" is missing")),
+                    "Name its bin directory in agent.yaml: postgres.binDirs.");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WriteStandbySignal(const std::string& directory) {
@@ -178,6 +195,7 @@ absl::Status Initialize(const StepRun& run) {
   if (!needed) {
     return absl::OkStatus();
   }
+  PGM_RETURN_IF_ERROR(EnsureInstalled(run));
   const std::string partial = run.layout.PartialDirectory(run.step.memory.data_number);
   PGM_ASSIGN_OR_RETURN(const std::string initdb, run.Program("initdb"));
   run.progress("initdb");
@@ -187,13 +205,16 @@ absl::Status Initialize(const StepRun& run) {
                                        "--auth-host=scram-sha-256"},
                                       kInitTimeout))
           .status());
-  PGM_RETURN_IF_ERROR(AppendInclude(partial));
+  if (!run.layout.IsDebian()) {
+    PGM_RETURN_IF_ERROR(AppendInclude(partial));
+  }
   return FinishDirectory(run);
 }
 
 absl::Status BaseBackup(const StepRun& run) {
   PGM_ASSIGN_OR_RETURN(const bool needed, BeginDirectory(run));
   if (needed) {
+    PGM_RETURN_IF_ERROR(EnsureInstalled(run));
     PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
     const std::string partial = run.layout.PartialDirectory(run.step.memory.data_number);
     PGM_ASSIGN_OR_RETURN(const std::string program, run.Program("pg_basebackup"));
@@ -238,7 +259,7 @@ absl::Status Rewind(const StepRun& run) {
        absl::StrCat(run.Conninfo(run.step.upstream, "pgmahout_rewind"), " dbname=postgres"),
        "--progress"},
       kRewindTimeout);
-  if (CanRestoreWal(directory)) {
+  if (CanRestoreWal(run)) {
     command.argv.push_back("--restore-target-wal");
   }
   command.on_stderr = [&run](absl::string_view text) { ReportPercentage(run, "rewind", text); };

@@ -31,18 +31,6 @@ constexpr Duration kSettled{1'000};
 constexpr Duration kPatience{60'000};
 constexpr Duration kLook{5};
 
-// The postmaster's own word in the 8th line of its lock file: "starting", "ready", "standby". Empty
-// before it listens.
-std::string StatusInLockFile(const std::string& data_directory, pid_t pid) {
-  const absl::StatusOr<std::string> text = ReadFile(data_directory + "/postmaster.pid", 4096);
-  if (!text.ok()) {
-    return "";
-  }
-  const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
-  const bool is_its_own = lines.size() >= 8 && lines[0] == absl::StrCat(pid);
-  return is_its_own ? std::string(absl::StripAsciiWhitespace(lines[7])) : "";
-}
-
 // False if the postmaster has ended.
 bool ComesUp(const std::string& data_directory, pid_t pid) {
   const BootTime start = SystemClock().Now();
@@ -154,6 +142,13 @@ class DirectControl : public ProcessControl {
       return ErrnoStatus(errno, absl::StrCat("cannot signal postmaster ", pid));
     }
     return absl::OkStatus();
+  }
+
+  absl::Status InstallServer(uint32_t major) override {
+    return WithHint(
+        absl::FailedPreconditionError(absl::StrCat("PostgreSQL ", major, " is not installed")),
+        absl::StrCat("Install it (Debian: postgresql-", major,
+                     "), or name its bin directory in agent.yaml: postgres.binDirs."));
   }
 
   absl::Status Kill(const ServerPaths& paths, Duration timeout) override {

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/core/observation.h"
 #include "agent/core/step.h"
+#include "agent/postgres/debian_cluster.h"
 #include "common/base/clock.h"
 #include "common/model/desired_state.h"
 
@@ -28,6 +30,9 @@ struct InstanceConfig {
   std::map<uint32_t, std::string> bin_directories;  // by major version
   std::string wal_program;                          // pgmahout-wal
   std::string certificate_file, key_file, ca_file;  // of this node; copied for ssl=on
+  // As postgresql-common has it. Without: below data_root, and configuration in the data directory.
+  std::optional<DebianCluster> debian_cluster;
+  std::string config_directory, socket_directory, log_directory;  // with debian_cluster
 };
 
 class Instance {

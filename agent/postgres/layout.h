@@ -2,6 +2,8 @@
 // Layout: where things of one server lie below data_root, and how its tools are found.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 
@@ -20,6 +22,9 @@ class Layout {
   explicit Layout(InstanceConfig config) : config_(std::move(config)) {}
 
   const InstanceConfig& config() const { return config_; }
+
+  // Configuration, socket and log are where postgresql-common has them.
+  bool IsDebian() const { return config_.debian_cluster.has_value(); }
 
   // Number 0 is no directory at all: nothing was made yet.
   std::string DataDirectory(uint64_t number) const {
@@ -44,13 +49,17 @@ class Layout {
     return data_directory + ".rewinding";
   }
 
-  static std::string ConfigFile(const std::string& data_directory) {
-    return data_directory + "/pgmahout.conf";
+  std::string ConfigFile(const std::string& data_directory) const {
+    return IsDebian() ? config_.config_directory + "/conf.d/90-pgmahout.conf"
+                      : data_directory + "/pgmahout.conf";
   }
 
-  static std::string HbaFile(const std::string& data_directory) {
-    return data_directory + "/pg_hba.conf";
+  std::string HbaFile(const std::string& data_directory) const {
+    return (IsDebian() ? config_.config_directory : data_directory) + "/pg_hba.conf";
   }
+
+  // Debian's tools read the configuration as any user; it holds no secrets.
+  mode_t ConfigMode() const { return IsDebian() ? 0644 : 0600; }
 
   static std::string AutoConfFile(const std::string& data_directory) {
     return data_directory + "/postgresql.auto.conf";
@@ -60,13 +69,20 @@ class Layout {
     return data_directory + "/standby.signal";
   }
 
-  std::string SocketDirectory() const { return config_.data_root + "/run"; }
+  std::string SocketDirectory() const {
+    return IsDebian() ? config_.socket_directory : config_.data_root + "/run";
+  }
 
-  std::string LogDirectory() const { return config_.data_root + "/log"; }
+  std::string LogDirectory() const {
+    return IsDebian() ? config_.log_directory : config_.data_root + "/log";
+  }
 
   std::string PostmasterLog() const { return LogDirectory() + "/postmaster.log"; }
 
   std::string TlsDirectory() const { return config_.data_root + "/tls"; }
+
+  // What was written last into files that a person may edit.
+  std::string RecordDirectory() const { return config_.data_root + "/written"; }
 
   std::string PasswordFile() const { return config_.data_root + "/replication.pass"; }
 

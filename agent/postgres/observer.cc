@@ -163,8 +163,8 @@ void Observer::LookAtFiles(const std::string& directory, Observation* seen) {
   data.complete = !Exists(Layout::RewindMark(directory));
   data.standby_signal = Exists(Layout::StandbySignal(directory));
   data.system_identifier = SystemIdentifierOf(directory);
-  data.config = TextOf(Layout::ConfigFile(directory));
-  data.hba = TextOf(Layout::HbaFile(directory));
+  data.config = TextOf(layout_.ConfigFile(directory));
+  data.hba = TextOf(layout_.HbaFile(directory));
   data.auto_conf_overrides = AutoConfOverrides(directory);
   data.certificate_differs = CertificateDiffers(layout_);
 }

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,10 @@ class ProcessControl {
   // Asks for a fast shutdown and returns at once.
   virtual absl::Status RequestStop(const ServerPaths& paths) = 0;
 
+  // Makes the programs of a major version appear; blocks, for minutes if need be. Where nobody can,
+  // FailedPrecondition says what a person should install.
+  virtual absl::Status InstallServer(uint32_t major) = 0;
+
   // SIGKILL to every process of the server, until none is left; DeadlineExceeded if some are.
   virtual absl::Status Kill(const ServerPaths& paths, Duration timeout) = 0;
 };
@@ -44,6 +49,10 @@ std::vector<pid_t> FindServerProcesses(const std::string& data_directory);
 
 // The live postmaster of `data_directory`: named by postmaster.pid and working there. 0: none.
 pid_t FindPostmaster(const std::string& data_directory);
+
+// The word of postmaster `pid` in its lock file: "starting", "ready", "standby". Empty before it
+// listens, and if the file is another's.
+std::string StatusInLockFile(const std::string& data_directory, pid_t pid);
 
 // SIGKILL to all of them until none is left.
 absl::Status KillServerProcesses(const std::string& data_directory, Duration timeout);

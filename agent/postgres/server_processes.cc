@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -134,6 +135,18 @@ pid_t FindPostmaster(const std::string& data_directory) {
     return 0;
   }
   return WorksIn(pid, RealPath(data_directory)) ? pid : 0;
+}
+
+// The postmaster's own word is in the 8th line of its lock file (PostgreSQL: miscadmin.h,
+// LOCK_FILE_LINE_PM_STATUS).
+std::string StatusInLockFile(const std::string& data_directory, pid_t pid) {
+  const absl::StatusOr<std::string> text = ReadFile(data_directory + "/postmaster.pid", 4096);
+  if (!text.ok()) {
+    return "";
+  }
+  const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
+  const bool is_its_own = lines.size() >= 8 && lines[0] == absl::StrCat(pid);
+  return is_its_own ? std::string(absl::StripAsciiWhitespace(lines[7])) : "";
 }
 
 absl::Status KillServerProcesses(const std::string& data_directory, Duration timeout) {

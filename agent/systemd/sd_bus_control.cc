@@ -4,11 +4,15 @@
 #include <signal.h>
 #include <systemd/sd-bus.h>
 
+#include <atomic>
 #include <cerrno>
+#include <functional>
 #include <mutex>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
 
@@ -20,6 +24,14 @@ constexpr char kPath[] = "/org/freedesktop/systemd1";
 constexpr char kManager[] = "org.freedesktop.systemd1.Manager";
 // postgresql@.service waits for the server to answer (pg_ctlcluster): at least two seconds.
 constexpr Duration kStartTimeout{60'000};
+// How long pg_ctlcluster may go on after a server of ours has come up.
+constexpr Duration kStartSettles{10'000};
+// A server that is in recovery for so long is not waited for.
+constexpr Duration kRecovers{1'000};
+constexpr Duration kInstallTimeout{900'000};
+constexpr Duration kLook{10};
+constexpr char kInstallErrors[] = "/run/pgmahout-install";
+constexpr size_t kMaxInstallError = 16384;
 // systemd answers within milliseconds; the default of 25 s is too long for fencing.
 constexpr Duration kCallTimeout{5'000};
 
@@ -82,10 +94,71 @@ int OnJobRemoved(sd_bus_message* message, void* user_data, sd_bus_error* /*error
 
 class SdBusControl : public ProcessControl {
  public:
-  SdBusControl(std::string unit, BusOpener open_bus)
-      : unit_(std::move(unit)), open_bus_(std::move(open_bus)) {}
+  SdBusControl(std::string unit, BusOpener open_bus, std::string permit_directory)
+      : unit_(std::move(unit)),
+        open_bus_(std::move(open_bus)),
+        permit_directory_(std::move(permit_directory)) {}
 
-  absl::Status Start(const ServerPaths& /*paths*/) override {
+  absl::Status Start(const ServerPaths& paths) override {
+    const BootTime now = SystemClock().Now();
+    started_at_ = now;
+    const StartPermit permit(permit_directory_, unit_);
+    PGM_RETURN_IF_ERROR(permit.status());
+    return StartAndWait(unit_, kStartTimeout, [&paths, now] {
+      const pid_t postmaster = FindPostmaster(paths.data_directory);
+      const std::string status =
+          postmaster == 0 ? "" : StatusInLockFile(paths.data_directory, postmaster);
+      const bool recovers = status == "starting" && SystemClock().Now() - now >= kRecovers;
+      return status == "ready" || status == "standby" || recovers;
+    });
+  }
+
+  absl::Status InstallServer(uint32_t major) override {
+    const std::string unit = absl::StrCat("pgmahout-install@", major, ".service");
+    const absl::Status status = StartAndWait(unit, kInstallTimeout, [] { return false; });
+    // What apt said, as the unit leaves it for us.
+    const absl::StatusOr<std::string> said =
+        ReadFile(absl::StrCat(kInstallErrors, "/", major, ".error"), kMaxInstallError);
+    if (!absl::IsFailedPrecondition(status) || !said.ok()) {
+      return status;
+    }
+    return WithInfo(
+        absl::FailedPreconditionError(absl::StrCat("PostgreSQL ", major, " cannot be installed")),
+        ErrorInfo{"install-failed", std::string(absl::StripAsciiWhitespace(*said)),
+                  absl::StrCat("See journalctl -u ", unit, ".")});
+  }
+
+  absl::Status RequestStop(const ServerPaths& paths) override {
+    const pid_t postmaster = FindPostmaster(paths.data_directory);
+    // While systemd still waits for pg_ctlcluster a stop would be a SIGTERM to all processes of the
+    // unit: sessions end, but standbys do not get all WAL. SIGINT is a fast shutdown.
+    const bool is_starting = SystemClock().Now() - started_at_.load() < kStartSettles;
+    if (is_starting && postmaster != 0 && kill(postmaster, SIGINT) == 0) {
+      return absl::OkStatus();
+    }
+    const absl::Status status = CallOnNewBus("StopUnit");
+    // A server must be stoppable where D-Bus is out of order too.
+    return !status.ok() && postmaster != 0 && kill(postmaster, SIGINT) == 0 ? absl::OkStatus()
+                                                                            : status;
+  }
+
+  // The fence: by our own signals first, which need nobody's help; then by systemd, which knows the
+  // whole cgroup and must not start the unit again.
+  absl::Status Kill(const ServerPaths& paths, Duration timeout) override {
+    for (const pid_t pid : FindServerProcesses(paths.data_directory)) {
+      kill(pid, SIGKILL);
+    }
+    const absl::Status by_systemd = KillUnit();
+    const absl::Status killed = KillServerProcesses(paths.data_directory, timeout);
+    return killed.ok() || by_systemd.ok() ? killed : Annotate(killed, by_systemd.message());
+  }
+
+ private:
+  // Until the job has ended, or `is_there` says that what it is for is there already:
+  // postgresql@.service goes on for two seconds after the server answers.
+  absl::Status StartAndWait(const std::string& unit,
+                            Duration timeout,
+                            const std::function<bool()>& is_there) {
     PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
     BusError error;
     int result = sd_bus_call_method(bus.get(), kService, kPath, kManager, "Subscribe", error.get(),
@@ -102,29 +175,10 @@ class SdBusControl : public ProcessControl {
     if (result < 0) {
       return ErrnoStatus(-result, "cannot listen to systemd");
     }
-    PGM_ASSIGN_OR_RETURN(const std::string job, Call(bus.get(), "StartUnit"));
-    return WaitForJob(bus.get(), job, end);
+    PGM_ASSIGN_OR_RETURN(end.job, Call(bus.get(), "StartUnit", unit));
+    return WaitForJob(bus.get(), unit, timeout, is_there, &end);
   }
 
-  absl::Status RequestStop(const ServerPaths& paths) override {
-    const absl::Status status = CallOnNewBus("StopUnit");
-    // A server must be stoppable where D-Bus is out of order too.
-    const pid_t postmaster = status.ok() ? 0 : FindPostmaster(paths.data_directory);
-    return postmaster != 0 && kill(postmaster, SIGINT) == 0 ? absl::OkStatus() : status;
-  }
-
-  // The fence: by our own signals first, which need nobody's help; then by systemd, which knows the
-  // whole cgroup and must not start the unit again.
-  absl::Status Kill(const ServerPaths& paths, Duration timeout) override {
-    for (const pid_t pid : FindServerProcesses(paths.data_directory)) {
-      kill(pid, SIGKILL);
-    }
-    const absl::Status by_systemd = KillUnit();
-    const absl::Status killed = KillServerProcesses(paths.data_directory, timeout);
-    return killed.ok() || by_systemd.ok() ? killed : Annotate(killed, by_systemd.message());
-  }
-
- private:
   absl::StatusOr<Bus> Open() {
     const std::lock_guard lock(mutex_);
     sd_bus* bus = nullptr;
@@ -139,7 +193,7 @@ class SdBusControl : public ProcessControl {
 
   absl::Status CallOnNewBus(const char* method) {
     PGM_ASSIGN_OR_RETURN(const Bus bus, Open());
-    return Call(bus.get(), method).status();
+    return Call(bus.get(), method, unit_).status();
   }
 
   absl::Status KillUnit() {
@@ -153,19 +207,21 @@ class SdBusControl : public ProcessControl {
         result < 0 ? error.ToStatus(result, absl::StrCat("cannot kill unit ", unit_))
                    : absl::OkStatus();
     // Against Restart=on-failure.
-    const absl::Status stopped = Call(bus.get(), "StopUnit").status();
+    const absl::Status stopped = Call(bus.get(), "StopUnit", unit_).status();
     return killed.ok() ? stopped : killed;
   }
 
   // StartUnit and StopUnit look alike: unit and mode in, job path out.
-  absl::StatusOr<std::string> Call(sd_bus* bus, const char* method) const {
+  static absl::StatusOr<std::string> Call(sd_bus* bus,
+                                          const char* method,
+                                          const std::string& unit) {
     BusError error;
     sd_bus_message* raw = nullptr;
     const int result = sd_bus_call_method(bus, kService, kPath, kManager, method, error.get(), &raw,
-                                          "ss", unit_.c_str(), "replace");
+                                          "ss", unit.c_str(), "replace");
     const Message reply(raw);
     if (result < 0) {
-      return error.ToStatus(result, absl::StrCat(method, " ", unit_, " failed"));
+      return error.ToStatus(result, absl::StrCat(method, " ", unit, " failed"));
     }
     const char* job = nullptr;
     if (sd_bus_message_read(reply.get(), "o", &job) < 0) {
@@ -175,10 +231,13 @@ class SdBusControl : public ProcessControl {
   }
 
   // Signals that came before the reply wait in sd-bus's queue until they are processed here.
-  absl::Status WaitForJob(sd_bus* bus, const std::string& job, JobEnd& end) const {
-    end.job = job;
-    const BootTime deadline = SystemClock().Now() + kStartTimeout;
-    while (end.result.empty()) {
+  static absl::Status WaitForJob(sd_bus* bus,
+                                 const std::string& unit,
+                                 Duration timeout,
+                                 const std::function<bool()>& is_there,
+                                 const JobEnd* end) {
+    const BootTime deadline = SystemClock().Now() + timeout;
+    while (end->result.empty()) {
       const int processed = sd_bus_process(bus, nullptr);
       if (processed < 0) {
         return ErrnoStatus(-processed, "lost the connection to systemd");
@@ -186,29 +245,35 @@ class SdBusControl : public ProcessControl {
       if (processed > 0) {
         continue;
       }
-      const int64_t left = (deadline - SystemClock().Now()).count();
-      if (left <= 0) {
-        return absl::DeadlineExceededError(absl::StrCat("unit ", unit_, " did not start in time"));
+      if (is_there()) {
+        return absl::OkStatus();
       }
-      sd_bus_wait(bus, static_cast<uint64_t>(left) * 1000);
+      if (SystemClock().Now() >= deadline) {
+        return absl::DeadlineExceededError(absl::StrCat("unit ", unit, " did not start in time"));
+      }
+      sd_bus_wait(bus, static_cast<uint64_t>(kLook.count()) * 1000);
     }
-    if (end.result == "done") {
+    if (end->result == "done") {
       return absl::OkStatus();
     }
     return WithHint(absl::FailedPreconditionError(
-                        absl::StrCat("unit ", unit_, " did not start: job ", end.result)),
-                    absl::StrCat("See journalctl -u ", unit_, "."));
+                        absl::StrCat("unit ", unit, " did not start: job ", end->result)),
+                    absl::StrCat("See journalctl -u ", unit, "."));
   }
 
   const std::string unit_;
   std::mutex mutex_;
   BusOpener open_bus_;
+  const std::string permit_directory_;
+  std::atomic<BootTime> started_at_{BootTime{}};
 };
 
 }  // namespace
 
-std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit, BusOpener open_bus) {
-  return std::make_unique<SdBusControl>(unit, std::move(open_bus));
+std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit,
+                                                   BusOpener open_bus,
+                                                   const std::string& permit_directory) {
+  return std::make_unique<SdBusControl>(unit, std::move(open_bus), permit_directory);
 }
 
 std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit) {

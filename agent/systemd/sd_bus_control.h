@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "agent/postgres/process_control.h"
+#include "agent/systemd/start_permit.h"
 
 struct sd_bus;
 
@@ -18,8 +19,12 @@ namespace pgmahout::agent {
 // systemd of their own.
 using BusOpener = absl::AnyInvocable<int(sd_bus**)>;
 
-// `unit` as in "postgresql@14-main.service".
-std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit, BusOpener open_bus);
+// `unit` as in "postgresql@14-main.service". A start is permitted in `permit_directory`
+// (agent/systemd/start_permit.h).
+std::unique_ptr<ProcessControl> MakeSystemdControl(
+    const std::string& unit,
+    BusOpener open_bus,
+    const std::string& permit_directory = kStartingDirectory);
 
 // On the system bus.
 std::unique_ptr<ProcessControl> MakeSystemdControl(const std::string& unit);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One log line per event, with fields. On a terminal or in a file: time, level, message,
-// key=value. Under journald (stderr is the journal's socket): the same line with a syslog priority
-// prefix, so that journalctl -p works.
+// key=value. Under systemd (stderr is the journal): an entry with a priority and with each field as
+// a field of the journal, so that `journalctl NODE=db1 EPOCH=4` works.
 //
 // Thread-safe. Never pass a secret.
 #pragma once
@@ -21,6 +21,10 @@ using LogFields = std::vector<std::pair<std::string, std::string>>;
 
 // Lines below `level` are dropped. Default kInfo.
 void SetLogLevel(LogLevel level);
+
+// Fields that every entry in the journal has from now on, beside its own: node, cluster, epoch.
+// They are not repeated in the text.
+void SetLogContext(LogFields context);
 
 void Log(LogLevel level, absl::string_view message, const LogFields& fields = {});
 

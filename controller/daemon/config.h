@@ -23,7 +23,10 @@ struct ControllerConfig {
   std::vector<ZoneConfig> zones;
 };
 
-// InvalidArgument names file, line and what is allowed.
-absl::StatusOr<ControllerConfig> LoadControllerConfig(const std::string& path);
+// A tsigKeyFile without a directory is a credential: systemd puts it into `credentials_directory`
+// under the name "tsig_<file>" (LoadCredential=tsig:DIRECTORY). InvalidArgument names file, line
+// and what is allowed.
+absl::StatusOr<ControllerConfig> LoadControllerConfig(const std::string& path,
+                                                      const std::string& credentials_directory);
 
 }  // namespace pgmahout::controller

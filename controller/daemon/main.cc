@@ -2,10 +2,12 @@
 // pgmahout-controller: wiring only. Opens its store, makes its CA if it has none, serves agents and
 // admins, and drives the clusters until SIGTERM.
 #include <grpcpp/grpcpp.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +17,7 @@
 #include "common/base/event_loop.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/base/systemd_notify.h"
 #include "common/base/version.h"
 #include "controller/api/admin_service.h"
 #include "controller/api/agent_service.h"
@@ -22,6 +25,7 @@
 #include "controller/api/http_snapshot.h"
 #include "controller/daemon/admin_files.h"
 #include "controller/daemon/config.h"
+#include "controller/daemon/service.h"
 #include "controller/daemon/state_files.h"
 #include "controller/dns/rfc2136_publisher.h"
 #include "controller/dns/tsig_key.h"
@@ -31,7 +35,7 @@ namespace pgmahout::controller {
 namespace {
 
 constexpr int kServerDays = 365;
-constexpr Duration kHttpPeriod{1'000};
+constexpr Duration kShowPeriod{1'000};
 
 absl::Status AddZones(const ControllerConfig& config, NamesRouter* names) {
   for (const ZoneConfig& zone : config.zones) {
@@ -90,8 +94,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(
   return server;
 }
 
-absl::Status Run(const std::string& config_file, bool restored) {
-  PGM_ASSIGN_OR_RETURN(const ControllerConfig config, LoadControllerConfig(config_file));
+absl::Status Run(const ControllerConfig& config, bool restored, ServiceStatus* service) {
   PGM_RETURN_IF_ERROR(MakeDirectories(config.state_dir, 0700));
   PGM_RETURN_IF_ERROR(CheckStoreIsThere(config.state_dir));
   PGM_ASSIGN_OR_RETURN(const std::unique_ptr<SqliteStore> store,
@@ -117,26 +120,54 @@ absl::Status Run(const std::string& config_file, bool restored) {
   std::unique_ptr<ControllerHttp> http;
   if (!config.http_listen.empty()) {
     PGM_ASSIGN_OR_RETURN(http, ControllerHttp::Start(config.http_listen));
-    http->Update(SnapshotOf(conductor, store->incarnation()));
-    loop.Every(kHttpPeriod, [&http, &conductor, &store] {
-      http->Update(SnapshotOf(conductor, store->incarnation()));
-    });
   }
+  const auto show = [&http, &conductor, &store, service] {
+    const ControllerSnapshot snapshot = SnapshotOf(conductor, store->incarnation());
+    service->Say(StatusLine(snapshot));
+    if (http != nullptr) {
+      http->Update(snapshot);
+    }
+  };
+  show();
+  loop.Every(kShowPeriod, show);
   PGM_ASSIGN_OR_RETURN(const std::unique_ptr<grpc::Server> server,
                        Listen(config, credentials, {&agents, &enrollment, &admin}));
   PGM_RETURN_IF_ERROR(EnsureAdminFiles(config.state_dir, config.listen, *authority, clock));
-  loop.OnTermination([&loop] {
+  loop.Every(service->alive_period(), [service] { service->Alive(); });
+  loop.OnTermination([&loop, service] {
     LogInfo("the controller ends");
+    service->Stopping();
     loop.Stop();
   });
   LogInfo("pgmahout-controller runs", {{"listen", config.listen},
                                        {"version", std::string(kVersion)},
                                        {"incarnation", absl::StrCat(store->incarnation())}});
+  service->Ready();  // the store is open and everybody can connect
   loop.Run();
   // What was promised is on disk already. Streams are cut by the end of the process: waiting for
   // every agent to hang up would only delay the restart.
   std::fflush(nullptr);
   _exit(0);
+}
+
+int Complain(const absl::Status& status, int exit_code, ServiceStatus* service) {
+  service->Say(status.message());
+  std::fputs(FormatError(status).c_str(), stderr);
+  return exit_code;
+}
+
+// EX_CONFIG tells systemd not to start it again by itself: somebody has to put something right
+// first.
+int Main(const std::string& config_file, bool restored) {
+  ServiceStatus service = ServiceStatus::FromEnvironment();
+  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");  // NOLINT(concurrency-mt-unsafe)
+  const absl::StatusOr<ControllerConfig> config =
+      LoadControllerConfig(config_file, credentials == nullptr ? "" : credentials);
+  if (!config.ok()) {
+    return Complain(config.status(), EX_CONFIG, &service);
+  }
+  const absl::Status failed = Run(*config, restored, &service);  // returns only if it failed
+  return Complain(failed, absl::IsDataLoss(failed) ? EX_CONFIG : EXIT_FAILURE, &service);
 }
 
 }  // namespace
@@ -154,9 +185,5 @@ int main(int argc, char** argv) {
                "reported");
   app.set_version_flag("--version", std::string(pgmahout::kVersion));
   CLI11_PARSE(app, argc, argv);
-  if (const absl::Status status = pgmahout::controller::Run(config, restored); !status.ok()) {
-    std::fputs(pgmahout::FormatError(status).c_str(), stderr);
-    return 1;
-  }
-  return 0;
+  return pgmahout::controller::Main(config, restored);
 }

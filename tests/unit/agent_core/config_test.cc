@@ -35,6 +35,23 @@ TEST(Config, StandbyFollowsItsUpstreamUnderItsOwnName) {
             "primary_slot_name = 'pgmahout_db2'");
 }
 
+TEST(Config, NamesTheDataDirectoryWhereItIsKeptElsewhere) {
+  World world = Told(Assignment::kStandby);
+  EXPECT_EQ(LineOf(ConfigOf(world), "data_directory"), "");
+  world.context.data_directory = "/var/lib/postgresql/14/main/pgdata.2";
+  EXPECT_EQ(LineOf(ConfigOf(world), "data_directory"),
+            "data_directory = '/var/lib/postgresql/14/main/pgdata.2'");
+}
+
+TEST(Config, LeavesTheLogToWhoeverStartsTheServer) {
+  World world = Told(Assignment::kStandby);
+  EXPECT_EQ(LineOf(ConfigOf(world), "log_directory"), "log_directory = '/var/log/pgmahout'");
+  EXPECT_EQ(LineOf(ConfigOf(world), "logging_collector"), "logging_collector = 'on'");
+  world.context.log_directory.clear();
+  EXPECT_EQ(LineOf(ConfigOf(world), "log_directory"), "");
+  EXPECT_EQ(LineOf(ConfigOf(world), "logging_collector"), "logging_collector = 'off'");
+}
+
 TEST(Config, HoldsNoPassword) {
   EXPECT_THAT(ConfigOf(Told(Assignment::kStandby)), Not(HasSubstr("secret")));
 }

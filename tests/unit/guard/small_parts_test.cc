@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The timer, the watchdog device and the messages to systemd.
+// The timer and the watchdog device.
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <array>
-
-#include "agent/guard/systemd_notify.h"
 #include "agent/guard/wake_up.h"
 #include "agent/guard/watchdog_device.h"
 #include "common/base/durable_file.h"
@@ -63,54 +58,6 @@ TEST(WatchdogDevice, ThatIsMissingIsAnErrorWithAHint) {
   const auto device = WatchdogDevice::Open("/nonexistent/watchdog");
   EXPECT_TRUE(absl::IsNotFound(device.status()));
   EXPECT_FALSE(InfoOf(device.status()).hint.empty());
-}
-
-class Listener {
- public:
-  explicit Listener(const std::string& path) : fd_(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    EXPECT_EQ(bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  }
-
-  ~Listener() { close(fd_); }
-
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-
-  std::string Next() const {
-    std::array<char, 64> text{};
-    const ssize_t got = recv(fd_, text.data(), text.size(), MSG_DONTWAIT);
-    return got < 0 ? "nothing" : std::string(text.data(), static_cast<size_t>(got));
-  }
-
- private:
-  int fd_;
-};
-
-TEST(NotifySystemd, SendsOneMessage) {
-  const agent::TemporaryDirectory directory;
-  const Listener systemd(directory.path() + "/notify");
-  NotifySystemd(directory.path() + "/notify", "READY=1");
-  EXPECT_EQ(systemd.Next(), "READY=1");
-  EXPECT_EQ(systemd.Next(), "nothing");
-}
-
-TEST(NotifySystemd, NeverWaitsForASystemdThatHangs) {
-  const agent::TemporaryDirectory directory;
-  const Listener systemd(directory.path() + "/notify");
-  // More than a socket's queue holds; it would block for ever.
-  for (int i = 0; i < 5'000; ++i) {
-    NotifySystemd(directory.path() + "/notify", "WATCHDOG=1");
-  }
-  EXPECT_EQ(systemd.Next(), "WATCHDOG=1");
-}
-
-TEST(NotifySystemd, DoesWithoutASocket) {
-  NotifySystemd("", "READY=1");
-  NotifySystemd("/nonexistent/notify", "READY=1");
-  NotifySystemd("/" + std::string(200, 'x'), "READY=1");
 }
 
 }  // namespace

@@ -98,6 +98,9 @@ std::vector<std::string> FakeSystemd::Calls() {
 }
 
 void FakeSystemd::Remember(const std::string& call) {
+  if (on_start_ && call.starts_with("StartUnit ")) {
+    on_start_();
+  }
   const std::lock_guard lock(mutex_);
   calls_.push_back(call);
 }

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "agent/systemd/sd_bus_control.h"
@@ -19,7 +21,7 @@ namespace pgmahout::agent {
 class FakeSystemd {
  public:
   // How a start goes.
-  enum class Start { kDone, kFailed, kAccessDenied, kSignalBeforeReply };
+  enum class Start { kDone, kFailed, kAccessDenied, kSignalBeforeReply, kGoesOn };
 
   explicit FakeSystemd(Start start);
   ~FakeSystemd();
@@ -28,6 +30,9 @@ class FakeSystemd {
   BusOpener Opener();
 
   std::vector<std::string> Calls();
+
+  // Called in its thread for each StartUnit, before the answer. Set it before the first call.
+  void OnStart(std::function<void()> hook) { on_start_ = std::move(hook); }
 
   // For the bus callbacks.
   void Remember(const std::string& call);
@@ -38,6 +43,7 @@ class FakeSystemd {
   void Serve(int fd);
 
   const Start start_;
+  std::function<void()> on_start_;
   std::mutex mutex_;
   std::vector<std::string> calls_;
   std::atomic<bool> stopping_{false};
