@@ -23,6 +23,8 @@ struct ConfigContext {
   std::string wal_program;
   // Not of the VM: the epoch at which this primary asks its witness to go on alone; 0: it does not.
   uint64_t wished_epoch = 0;
+  // Named in the configuration where that is not in the data directory; else empty.
+  std::string data_directory{};
 };
 
 // The replication role that standbys and pg_rewind connect as.

@@ -95,7 +95,7 @@ TEST(EligibleReason, NamesWhatKeepsAStandbyFromStreaming) {
   Drive drive = Drive::Healthy();
   EXPECT_EQ(Why(drive, "db1"), "");
   EXPECT_EQ(Why(drive, "db3"), "");
-  EXPECT_EQ(Why(drive, "db9"), "");
+  EXPECT_EQ(Why(drive, "db9"), "it is no member");
   drive.node("db3").streams = false;
   drive.Pass(Duration{1'100});
   EXPECT_EQ(Why(drive, "db3"), "it does not stream: the primary does not see it");

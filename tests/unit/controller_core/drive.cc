@@ -133,7 +133,10 @@ void Drive::Crash(const std::string& node) {
 
 void Drive::KillVm(const std::string& node) {
   Crash(node);
-  nodes_.at(node).heard = false;
+  ToyNode& toy = nodes_.at(node);
+  toy.report.receiver_streaming = false;  // a witness has no server that would end it
+  toy.follows.clear();
+  toy.heard = false;
 }
 
 void Drive::BootVm(const std::string& node) {
