@@ -2,7 +2,7 @@
 """What guests are made of, made once and kept: a Debian tree, an ssh key, and signed apt repositories.
 
 PGM_LAB_DIR names the directory (default /dev/shm/pgmahout-lab: memory, so that fsync costs nothing; 0.7 GB).
-PGM_LAB_PACKAGES names a directory with our own .deb files (default build/packages of this clone).
+PGMAHOUT_PACKAGES_DIR names a directory with our own .deb files (default build/packages of this clone).
 PGM_LAB_ARTIFACTS: where a failed scenario's journals go (default build/lab-logs of this clone).
 
     base/                    the tree that all guests share, read-only
@@ -66,7 +66,7 @@ def fingerprint(paths, *texts):
 class Image:
     def __init__(self):
         self.directory = os.environ.get("PGM_LAB_DIR", "/dev/shm/pgmahout-lab")
-        self.packages_directory = os.environ.get("PGM_LAB_PACKAGES", os.path.join(TOP, "build", "packages"))
+        self.packages_directory = os.environ.get("PGMAHOUT_PACKAGES_DIR", os.path.join(TOP, "build", "packages"))
 
     def path(self, *parts):
         return os.path.join(self.directory, *parts)

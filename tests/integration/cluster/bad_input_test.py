@@ -51,7 +51,7 @@ class BadInput(unittest.TestCase):
         for what, (node, text, expected) in cases.items():
             with self.subTest(what):
                 code, error = self.join(fleet, node, text)
-                self.assertEqual(code, 1)
+                self.assertEqual(code, os.EX_CONFIG)
                 self.assertIn(expected, error)
         self.assertEqual([t["state"] for t in json.loads(fleet.cli("token", "list", "-o", "json"))], ["open"])
 

@@ -77,7 +77,7 @@ class DamagedMemory(ClusterCase):
             f.write(b"\0" * size)
         old.start()
         wait_for(lambda: not old.is_alive(), 10, "the agent to refuse")
-        self.assertEqual(old.child.returncode, 1)
+        self.assertEqual(old.child.returncode, os.EX_CONFIG)
         self.assertIn("cannot trust the agent's memory", old.log_tail(8))
         self.assertIn("Never bring an older copy", old.log_tail(8))
         self.fleet.wait_for_primary(not_node=old.node, timeout=60)
