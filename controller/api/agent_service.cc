@@ -131,11 +131,13 @@ class AgentReactor : public grpc::ServerBidiReactor<v1::AgentMessage, v1::Contro
     }
     const v1::Hello& hello = message.hello();
     PGM_RETURN_IF_ERROR(CheckHello(hello));
+    const AgentHello agent{node_, hello.address(), hello.agent_version(), hello.instance_id(),
+                           hello.state_id()};
+    // First, as Seen() writes down what it is told.
+    PGM_RETURN_IF_ERROR(conductor_.CheckArrival(agent));
     PGM_RETURN_IF_ERROR(
         registry_.Seen(node_, hello.address(), hello.agent_version(), hello.state_id()));
-    PGM_RETURN_IF_ERROR(
-        conductor_.Arrived(this, AgentHello{node_, hello.address(), hello.agent_version(),
-                                            hello.instance_id(), hello.state_id()}));
+    PGM_RETURN_IF_ERROR(conductor_.Arrived(this, agent));
     arrived_ = true;
     return absl::OkStatus();
   }

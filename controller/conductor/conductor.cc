@@ -24,6 +24,8 @@ constexpr Duration kTickPeriod{100};
 constexpr Duration kStoodStill{1'000};  // ten ticks are missing: nobody watched
 constexpr Duration kPublishTimeout{5'000};
 constexpr size_t kQueueMax = 10'000;
+// No copy of a store is older than that many starts. An agent that claims more talks nonsense.
+constexpr uint64_t kIncarnationsBelieved = 100'000;
 // An agent speaks once a second at least.
 constexpr Duration kAgentIsGoneAfter{3'000};
 
@@ -88,8 +90,12 @@ absl::Status Conductor::Start(bool restored) {
 
 // One node is one agent. The same process may dial again, and another one takes over from a stream
 // on which nothing comes any more; whoever talks is not pushed aside.
-absl::Status Conductor::CheckReplacement(const ConnectedAgent& present,
-                                         const AgentHello& hello) const {
+absl::Status Conductor::CheckArrival(const AgentHello& hello) const {
+  const auto found = agents_.find(hello.node);
+  if (found == agents_.end()) {
+    return absl::OkStatus();
+  }
+  const ConnectedAgent& present = found->second;
   const bool same_state = present.hello.state_id == hello.state_id;
   const bool same_process = present.hello.instance_id == hello.instance_id;
   if (same_state && (same_process || clock_.Now() - present.last_heard >= kAgentIsGoneAfter)) {
@@ -103,9 +109,8 @@ absl::Status Conductor::CheckReplacement(const ConnectedAgent& present,
 }
 
 absl::Status Conductor::Arrived(AgentStream* stream, const AgentHello& hello) {
-  const auto present = agents_.find(hello.node);
-  if (present != agents_.end()) {
-    PGM_RETURN_IF_ERROR(CheckReplacement(present->second, hello));
+  PGM_RETURN_IF_ERROR(CheckArrival(hello));
+  if (const auto present = agents_.find(hello.node); present != agents_.end()) {
     present->second.stream->Close(absl::AbortedError("the same agent has connected again"));
   }
   ConnectedAgent agent{stream, hello, "", clock_.Now()};
@@ -149,6 +154,12 @@ void Conductor::Reported(AgentStream* stream, uint64_t sequence, Report report) 
 // so by an agent reads an old copy of the store, and is the one to obey all the same.
 void Conductor::NoticeOldStore(const std::string& node, const Report& report) {
   if (report.obeyed_incarnation <= Incarnation()) {
+    return;
+  }
+  if (report.obeyed_incarnation - Incarnation() > kIncarnationsBelieved) {
+    Refused(node, absl::InvalidArgumentError(absl::StrCat(
+                      "it claims to have obeyed a controller that opened the store as number ",
+                      report.obeyed_incarnation, "; this one is number ", Incarnation())));
     return;
   }
   const std::string evidence =

@@ -60,6 +60,9 @@ class Conductor : public AgentListener {
   // is an old copy; no cluster gets orders until all its members have reported.
   absl::Status Start(bool restored = false);
 
+  // What Arrived() would refuse: AlreadyExists while another process of the node talks.
+  absl::Status CheckArrival(const AgentHello& hello) const;
+
   // AgentListener
   absl::Status Arrived(AgentStream* stream, const AgentHello& hello) override;
   void Reported(AgentStream* stream, uint64_t sequence, Report report) override;
@@ -104,7 +107,6 @@ class Conductor : public AgentListener {
   void Perform(Cluster& cluster, const Effect& effect);
   void Send(Cluster& cluster, const Answer& answer);
   void Publish(Cluster& cluster, const PublishNames& publish);
-  absl::Status CheckReplacement(const ConnectedAgent& present, const AgentHello& hello) const;
   void AttachAgents(Cluster& cluster);
   absl::Status CheckNodes(const ClusterSpec& spec) const;
   void Create(ClusterSpec spec, Reply reply);

@@ -209,6 +209,19 @@ class InReports(RogueCase):
                 rogue.close()
         self.assertTrue(self.events("report-doubted"))
 
+    def test_absurd_epochs_and_incarnations_are_no_evidence_of_an_old_store(self):
+        self.take_its_place()
+        for what, lie in {"epoch": {"epoch": FUTURE}, "incarnation": {"obeyedIncarnation": FUTURE}}.items():
+            with self.subTest(what):
+                rogue = self.rogue(**lie)
+                wait_for(lambda: rogue.answers, 5, "an answer")
+                self.assert_nothing_moved()
+                rogue.close()
+        self.agent.start()
+        self.fleet.wait_until_whole()
+        self.assertEqual([e for e in json.loads(self.fleet.cli("cluster", "events", "orders", "-o", "json"))
+                          if e["rule"] == "store-is-old"], [])
+
     def test_liar_is_not_promoted_when_the_primary_is_lost(self):
         client = self.start_client()
         self.take_its_place()
