@@ -20,17 +20,17 @@ std::string IdOf(absl::string_view node) {
 }
 
 bool IsAsked(const World& world) {
-  return world.observation.visit.has_value() && world.memory.epoch != 0 &&
-         world.observation.visit->wished_epoch == world.memory.epoch &&
-         world.desired->epoch == world.memory.epoch;
+  return world.observation.visit.has_value() &&
+         world.observation.visit->wished_epoch == world.memory.epoch;
 }
 
 // Neither the controller nor enough standbys were heard for half the time that is left to a primary
 // when it hears the last of them: the other half is for asking.
 bool NeedsHelp(const World& world) {
-  const std::optional<BootTime> deadline = WriteDeadline(world.lease, world.witnesses, world.now);
-  return deadline.has_value() && world.lease->epoch == world.memory.epoch &&
-         world.now >= *deadline - (world.lease->length + world.fence_margin) / 2;
+  const Lease lease = world.lease.value_or(Lease{});
+  const BootTime deadline = *WriteDeadline(lease, world.witnesses, world.now);
+  return lease.epoch == world.memory.epoch &&
+         world.now >= deadline - (lease.length + world.fence_margin) / 2;
 }
 
 bool IsWritablePrimary(const World& world) {

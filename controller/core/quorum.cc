@@ -33,18 +33,6 @@ std::string Describe(const Quorum& quorum) {
                       quorum.witness.empty() ? "" : ", witness ", quorum.witness);
 }
 
-// The primary's report, if it is fresh and of the present epoch.
-const Report* PrimaryReport(const ClusterState& state, BootTime now) {
-  const MemberView& primary = PrimaryOf(state);
-  if (!IsHeard(state, primary, now)) {
-    return nullptr;
-  }
-  const Report& report = *primary.report;
-  return report.role == ServerRole::kPrimary && report.writable_epoch == state.durable.epoch
-             ? &report
-             : nullptr;
-}
-
 bool PrimaryConfirmsQuorum(const ClusterState& state, BootTime now) {
   const Report* report = PrimaryReport(state, now);
   return report != nullptr && report->quorum_in_effect == state.durable.quorum;
@@ -117,6 +105,17 @@ void ChangeQuorum(const Turn& turn, absl::string_view rule) {
 }
 
 }  // namespace
+
+const Report* PrimaryReport(const ClusterState& state, BootTime now) {
+  const MemberView& primary = PrimaryOf(state);
+  if (!IsHeard(state, primary, now)) {
+    return nullptr;
+  }
+  const Report& report = *primary.report;
+  return report.role == ServerRole::kPrimary && report.writable_epoch == state.durable.epoch
+             ? &report
+             : nullptr;
+}
 
 bool NobodyIsAlone(const std::set<std::string>& voters, const Quorum& quorum) {
   return quorum.witness.empty() || voters.count(quorum.witness) > 0;

@@ -49,6 +49,9 @@ bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Quorum& quo
 // Likewise for every quorum that it may have been told.
 bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Durable& durable);
 
+// The primary's report, if it is fresh and the primary is writable at the present epoch; else null.
+const Report* PrimaryReport(const ClusterState& state, BootTime now);
+
 // What the quorum should be now, given who streams.
 Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timing);
 

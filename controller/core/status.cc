@@ -60,7 +60,7 @@ std::string WitnessComplaint(const ClusterState& state, BootTime now) {
     return "";
   }
   const std::string name = absl::StrCat("witness ", durable.spec.witness, ": ");
-  if (!witness.connected || !IsHeard(state, witness, now)) {
+  if (!IsHeard(state, witness, now)) {
     return absl::StrCat(name, "its agent is not connected");
   }
   if (!witness.report->step_error.empty()) {

@@ -25,10 +25,7 @@ bool PrimaryIsAlone(const Turn& turn) {
 
 // The primary is heard again, and has gone on alone or may still be about to.
 bool AloneWasAllowed(const Turn& turn) {
-  const MemberView& primary = Primary(turn);
-  return InStage(turn, Stage::kRunning) && IsHeard(turn.state(), primary, turn.now) &&
-         primary.report->role == ServerRole::kPrimary &&
-         primary.report->writable_epoch == turn.durable().epoch &&
+  return InStage(turn, Stage::kRunning) && PrimaryReport(turn.state(), turn.now) != nullptr &&
          (PrimaryIsAlone(turn) || AllowedThisEpoch(turn.state()));
 }
 
@@ -83,8 +80,7 @@ bool WitnessIsThere(const ClusterState& state, BootTime now, const Timing& timin
     return !witness.empty();
   }
   return state.durable.quorum.witness == witness &&
-         (!state.witness.not_streaming_since.has_value() ||
-          now - *state.witness.not_streaming_since < timing.standby_gone_after);
+         now - state.witness.not_streaming_since.value_or(now) < timing.standby_gone_after;
 }
 
 bool IsWitnessed(const Durable& durable) {

@@ -225,6 +225,21 @@ TEST(GoOnAlone, AloneAtAnEarlierEpochIsOver) {
   EXPECT_EQ(Decided(told), "fence-at-deadline: kill");
 }
 
+TEST(GoOnAlone, WithoutALeaseAloneMeansNothing) {
+  World world = PrimaryAfter(Duration{1'000});
+  world.memory.alone_epoch = kEpoch;
+  world.lease.reset();
+  EXPECT_EQ(WriteDeadlineOf(world), std::nullopt);
+  EXPECT_EQ(Decided(world), "fence-at-deadline: kill");
+}
+
+TEST(GoOnAlone, WhoIsAloneAndDoesNotAnswerIsNotConfigured) {
+  World world = PrimaryAfter(Duration{20'000});
+  world.memory.alone_epoch = kEpoch;
+  world.observation.sql.reset();
+  EXPECT_EQ(Next(world).rule, "be-primary");
+}
+
 TEST(GoOnAlone, WhoIsToldToStopStops) {
   World world = PrimaryAfter(Duration{1'000});
   world.memory.alone_epoch = kEpoch;

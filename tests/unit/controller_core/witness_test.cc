@@ -154,6 +154,25 @@ TEST(Witness, IsNotNamedWhereCommitsMayNotBeOnOneMachineOnly) {
   EXPECT_EQ(WitnessStateOf(drive.state(), drive.now()), "watching");
 }
 
+TEST(Witness, NewPrimaryOfARequiredClusterHasNone) {
+  Drive drive = Drive::Healthy(Witnessed(DataDurability::kRequired));
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
+  EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, ""}));
+}
+
+TEST(Witness, VoteThatIsThereIsNotAskedFor) {
+  Drive drive = Drive::Healthy(Witnessed());
+  drive.node("db2").votes = false;
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.Fired("witness-vote"); }));
+  drive.Forget();
+  drive.Pass(Duration{3'000});
+  EXPECT_TRUE(Says(drive, "db2 has not voted yet")) << drive.PhaseReason();
+  EXPECT_FALSE(Says(drive, "db9")) << drive.PhaseReason();
+  EXPECT_FALSE(drive.Fired("witness-vote")) << "once is enough";
+}
+
 TEST(Witness, IsDroppedAtOnceWhereTheSpecBecomesRequired) {
   Drive drive = Drive::Healthy(Witnessed());
   drive.KillVm("db2");
@@ -246,6 +265,18 @@ TEST(Witness, CannotChangeWhileThePrimaryChanges) {
   ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
   EXPECT_FALSE(CheckSpecChange(drive.state(), SpecOf(2)).ok());
   EXPECT_TRUE(CheckSpecChange(drive.state(), Witnessed()).ok());
+}
+
+TEST(Witness, WhatItAllowedIsKnownAgainAfterARestartOfTheController) {
+  Drive drive = Drive::Healthy(Witnessed());
+  drive.node("db9").report.alone_epoch = drive.durable().epoch;
+  drive.KillVm("db1");
+  drive.Pass(Duration{5'000});
+  drive.Forget();
+  drive.RestartController();
+  drive.Pass(Duration{20'000});
+  EXPECT_TRUE(drive.Fired("witness-allowed"));
+  EXPECT_FALSE(drive.IsRunning("db2"));
 }
 
 TEST(Witness, ItsVoteIsAskedAgainAfterARestartOfTheController) {
