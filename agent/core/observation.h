@@ -49,8 +49,9 @@ struct Slot {
 struct SqlFacts {
   bool in_recovery = false;
   uint32_t timeline = 0;
-  Lsn fork_lsn;   // where the timeline left its parent, from its history file
-  Lsn write_lsn;  // pg_current_wal_flush_lsn(), on a primary
+  uint32_t parent_timeline = 0;  // from the timeline's history file, as the next
+  Lsn fork_lsn;                  // where the timeline left its parent
+  Lsn write_lsn;                 // pg_current_wal_flush_lsn(), on a primary
   Lsn receive_lsn;
   Lsn replay_lsn;
   // Recovery has replayed all WAL in pg_wal and waits for more, so that the larger of receive_lsn

@@ -117,6 +117,7 @@ bool IsHeardLately(const World& world, const std::string& standby) {
 void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
   report->role = sql.in_recovery ? ServerRole::kStandby : ServerRole::kPrimary;
   report->timeline = sql.timeline;
+  report->parent_timeline = sql.parent_timeline;
   report->fork_lsn = sql.fork_lsn;
   report->write_lsn = sql.write_lsn;
   report->receive_lsn = sql.receive_lsn;

@@ -65,9 +65,9 @@ Step RejoinFormerPrimary(const World& world) {
     // to do.
     return Rebuild(world, "its timeline is not in the history of the primary");
   }
-  // fork_lsn is where the parent ends; an earlier timeline ended before it.
+  // fork_lsn is where the parent ends; any other timeline left the history of the primary before.
   const bool all_of_it_is_known = control.state == "shut down" &&
-                                  control.timeline + 1 == desired.upstream_timeline &&
+                                  control.timeline == desired.parent_timeline &&
                                   control.checkpoint_lsn < desired.fork_lsn;
   if (all_of_it_is_known) {
     return Do(world, StepKind::kMarkStandby, "its WAL ends before the new timeline begins");

@@ -85,17 +85,15 @@ absl::Status CopySegments(const std::string& wal, const std::string& target, Lsn
 
 // Where `timeline` left the history of the new one, as far as it is known here; else 0/0.
 Lsn ForkOf(const StepRun& run, const std::string& directory, uint32_t timeline) {
-  const uint32_t upstream = run.desired.upstream_timeline;
-  if (timeline + 1 == upstream) {
+  if (timeline == run.desired.parent_timeline) {
     return run.desired.fork_lsn;
   }
-  if (timeline != upstream) {
+  if (timeline != run.desired.upstream_timeline) {
     return Lsn{};
   }
   // Two promotions took the same number: the histories parted where the first of them began.
   const std::map<uint32_t, Lsn> ends = EndsOfTimelines(directory, timeline);
-  const auto own = ends.find(timeline - 1);
-  return own == ends.end() ? Lsn{} : std::min(own->second, run.desired.fork_lsn);
+  return ends.empty() ? Lsn{} : std::min(ends.rbegin()->second, run.desired.fork_lsn);
 }
 
 }  // namespace
@@ -124,9 +122,7 @@ absl::Status KeepDivergedWal(const StepRun& run, const std::string& directory) {
 
 absl::Status RecordNothingLost(const StepRun& run) {
   const Lsn fork = run.desired.fork_lsn;
-  const uint32_t timeline = run.desired.upstream_timeline;
-  return Record(run,
-                DivergedWal{run.step.memory.epoch, timeline > 0 ? timeline - 1 : 0, fork, fork});
+  return Record(run, DivergedWal{run.step.memory.epoch, run.desired.parent_timeline, fork, fork});
 }
 
 absl::Status RecordFork(const StepRun& run, Lsn fork) {

@@ -2,6 +2,7 @@
 #include "agent/postgres/sql_facts.h"
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "agent/core/config_file.h"
+#include "agent/postgres/diverged_wal.h"
 #include "common/base/durable_file.h"
 #include "common/base/status_macros.h"
 #include "common/pg/names.h"
@@ -99,21 +101,12 @@ uint32_t TimelineOfStartupProcess(const std::string& pid) {
   return 0;
 }
 
-// The last line of a history file is where its timeline left its parent: "1\t0/3000158\t...".
-Lsn ForkOf(const std::string& data_directory, uint32_t timeline) {
-  const absl::StatusOr<std::string> text =
-      ReadFile(absl::StrFormat("%s/pg_wal/%08X.history", data_directory, timeline));
-  Lsn fork;
-  if (!text.ok()) {
-    return fork;
+void TakeFork(const std::string& data_directory, SqlFacts& facts) {
+  const std::map<uint32_t, Lsn> ends = EndsOfTimelines(data_directory, facts.timeline);
+  if (!ends.empty()) {
+    facts.parent_timeline = ends.rbegin()->first;
+    facts.fork_lsn = ends.rbegin()->second;
   }
-  for (const auto& line : absl::StrSplit(*text, '\n', absl::SkipWhitespace())) {
-    const std::vector<std::string> fields = absl::StrSplit(line, '\t');
-    if (fields.size() >= 2) {
-      fork = ParseLsn(fields[1]).value_or(fork);
-    }
-  }
-  return fork;
 }
 
 SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
@@ -135,7 +128,7 @@ SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
                                NumberOf<uint32_t>(row[13]), NumberOf<uint32_t>(row[14])});
   } else {
     facts.timeline = TimelineOfWalFile(row[2]);
-    facts.fork_lsn = ForkOf(data_directory, facts.timeline);
+    TakeFork(data_directory, facts);
   }
   facts.config_id = row[15];
   facts.synchronous_standby_names = row[16];

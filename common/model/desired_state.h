@@ -69,8 +69,10 @@ struct DesiredState {
   Assignment assignment = Assignment::kNone;
   std::string upstream;  // kStandby: the node to follow; kWitness: the primary, or who was
   // kStandby: where the upstream's timeline left its parent; WAL of ours beyond it has diverged.
-  // 0/0: never forked, or not known.
+  // 0, 0/0: never forked, or not known. The parent may be more than one below: a promotion takes
+  // the next number that no history file in the archive has.
   uint32_t upstream_timeline = 0;
+  uint32_t parent_timeline = 0;
   Lsn fork_lsn;
   Quorum quorum;                // kPrimary, and what a later primary starts with
   std::vector<Member> members;  // all of the cluster, this node included; sorted by node

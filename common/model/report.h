@@ -67,13 +67,14 @@ struct Report {
   ServerRole role = ServerRole::kUnknown;
   bool data_is_complete = false;  // not in the middle of initdb, base backup or rewind
   uint32_t timeline = 0;
-  Lsn fork_lsn;     // primary: where this timeline left its parent; 0/0 on timeline 1
-  Lsn write_lsn;    // primary: flushed
-  Lsn receive_lsn;  // standby: received and flushed
-  Lsn replay_lsn;   // standby
+  uint32_t parent_timeline = 0;  // primary: which this timeline left; 0 on timeline 1
+  Lsn fork_lsn;                  // primary: where it left it; 0/0 on timeline 1
+  Lsn write_lsn;                 // primary: flushed
+  Lsn receive_lsn;               // standby: received and flushed
+  Lsn replay_lsn;                // standby
   int64_t replay_lag_milliseconds = 0;
   bool replay_paused = false;
-  bool receiver_streaming = false;  // witness: it reaches the primary
+  bool receiver_streaming = false;         // witness: it reaches the primary
   std::string receiver_upstream;           // node name it streams from, if known
   bool upstream_unreachable = false;       // its own connection attempts to the upstream fail
   std::optional<Quorum> quorum_in_effect;  // primary: confirmed settled, on a fresh connection
@@ -87,7 +88,7 @@ struct Report {
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
   // Primary: the last epoch at which it went on alone. Witness: the last at which it allowed that.
   uint64_t alone_epoch = 0;
-  std::string server_version;   // "14.23"
+  std::string server_version;  // "14.23"
   std::string agent_version;
   std::string step;        // what the agent is doing: "base-backup 42%"
   std::string step_error;  // why it does not get on; empty when it does

@@ -143,6 +143,7 @@ v1::DesiredState ToProto(const DesiredState& desired) {
   proto.set_assignment(AssignmentToProto(desired.assignment));
   proto.set_upstream(desired.upstream);
   proto.set_upstream_timeline(desired.upstream_timeline);
+  proto.set_parent_timeline(desired.parent_timeline);
   proto.set_fork_lsn(desired.fork_lsn.value);
   *proto.mutable_quorum() = ToProto(desired.quorum);
   for (const Member& member : desired.members) {
@@ -175,6 +176,7 @@ absl::StatusOr<DesiredState> FromProto(const v1::DesiredState& proto) {
   PGM_ASSIGN_OR_RETURN(desired.assignment, AssignmentFromProto(proto.assignment()));
   desired.upstream = proto.upstream();
   desired.upstream_timeline = proto.upstream_timeline();
+  desired.parent_timeline = proto.parent_timeline();
   desired.fork_lsn = Lsn{proto.fork_lsn()};
   PGM_ASSIGN_OR_RETURN(desired.quorum, FromProto(proto.quorum()));
   PGM_RETURN_IF_ERROR(ReadMembersAndCredentials(proto, &desired));

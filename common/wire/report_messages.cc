@@ -147,6 +147,7 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->system_identifier = proto.system_identifier();
   report->data_is_complete = proto.data_is_complete();
   report->timeline = proto.timeline();
+  report->parent_timeline = proto.parent_timeline();
   report->fork_lsn = Lsn{proto.fork_lsn()};
   report->write_lsn = Lsn{proto.write_lsn()};
   report->receive_lsn = Lsn{proto.receive_lsn()};
@@ -214,6 +215,7 @@ v1::MemberReport ToProto(const Report& report) {
   proto.set_role(RoleToProto(report.role));
   proto.set_data_is_complete(report.data_is_complete);
   proto.set_timeline(report.timeline);
+  proto.set_parent_timeline(report.parent_timeline);
   proto.set_fork_lsn(report.fork_lsn.value);
   proto.set_write_lsn(report.write_lsn.value);
   proto.set_receive_lsn(report.receive_lsn.value);

@@ -65,6 +65,7 @@ std::string EncodeDurable(const Durable& durable) {
   }
   stored.set_primary(durable.primary);
   stored.set_timeline(durable.timeline);
+  stored.set_parent_timeline(durable.parent_timeline);
   stored.set_fork_lsn(durable.fork_lsn.value);
   *stored.mutable_quorum() = ToProto(durable.quorum);
   for (const Quorum& older : durable.older) {
@@ -96,6 +97,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   PGM_ASSIGN_OR_RETURN(durable.stage, StageOf(stored.stage()));
   durable.primary = stored.primary();
   durable.timeline = stored.timeline();
+  durable.parent_timeline = stored.parent_timeline();
   durable.fork_lsn = Lsn{stored.fork_lsn()};
   PGM_ASSIGN_OR_RETURN(durable.quorum, FromProto(stored.quorum()));
   for (const v1::Quorum& older : stored.older()) {

@@ -45,7 +45,8 @@ struct Durable {
   Stage stage = Stage::kCreating;
   std::string primary;  // kFencing: the node that was primary
   uint32_t timeline = 0;
-  Lsn fork_lsn;  // where `timeline` left its parent
+  uint32_t parent_timeline = 0;  // of `timeline`; 0: none, or not known
+  Lsn fork_lsn;                  // where `timeline` left its parent
   // The quorum the primary was told last. With `older`: every quorum under which a commit may have
   // been acknowledged that is not yet known to be on enough members of `quorum`. A promotion by
   // votes must cover all of them.

@@ -53,6 +53,7 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
     desired.may_rebuild = durable.stage == Stage::kRunning;
     if (durable.stage == Stage::kRunning) {
       desired.upstream_timeline = durable.timeline;
+      desired.parent_timeline = durable.parent_timeline;
       desired.fork_lsn = durable.fork_lsn;
     }
   }

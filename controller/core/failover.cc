@@ -335,6 +335,7 @@ bool PromotionIsConfirmed(const Turn& turn) {
 void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
   const Report& report = *Primary(turn).report;
   turn.durable().timeline = report.timeline;
+  turn.durable().parent_timeline = report.parent_timeline;
   turn.durable().fork_lsn = report.fork_lsn;
   turn.durable().planned = false;
   turn.EnterStage(Stage::kRunning);

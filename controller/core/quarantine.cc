@@ -97,6 +97,7 @@ void AdoptPrimary(const Turn& turn, absl::string_view rule) {
   const Report report = *turn.state().members.at(node).report;
   TrustOnly(turn, node);
   turn.durable().timeline = report.timeline;
+  turn.durable().parent_timeline = report.parent_timeline;
   turn.durable().fork_lsn = report.fork_lsn;
   if (report.writable_epoch == turn.durable().epoch) {
     turn.durable().quorum = report.quorum_in_effect.value_or(Quorum{});

@@ -43,6 +43,7 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
     vm.last_marker = now_;
   }
   sql.write_lsn = LsnAt(vm.disk.flushed);
+  sql.parent_timeline = vm.disk.parent_timeline;
   sql.fork_lsn = vm.disk.fork_lsn;
   for (const auto& [standby, seen] : server.attached) {
     if (now_ - seen < kWalSenderTimeout) {
@@ -208,6 +209,7 @@ void Simulation::StopFast(Vm& vm, const agent::Step& step) {
 // the archive first.
 void Simulation::Promote(Vm& vm) {
   vm.disk.standby_signal = false;
+  vm.disk.parent_timeline = vm.disk.timeline;
   vm.disk.timeline += 1;
   while (archive_ && archived_timelines_.count(vm.disk.timeline) > 0) {
     vm.disk.timeline += 1;

@@ -44,6 +44,7 @@ struct Disk {
   Wal wal;
   size_t flushed = 0;  // records that survive a loss of power
   uint32_t timeline = 0;
+  uint32_t parent_timeline = 0;
   Lsn fork_lsn;
   std::string control_state = "shut down";
   Lsn checkpoint_lsn;

@@ -159,6 +159,7 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   EXPECT_FALSE(promoted.sql->in_recovery);
   EXPECT_EQ(promoted.sql->timeline, 2u);
   EXPECT_TRUE(promoted.sql->fork_lsn.valid());
+  EXPECT_EQ(promoted.sql->parent_timeline, 1u);
   db1.Sql("INSERT INTO public.marker SELECT 'diverged ' || g FROM generate_series(1, 2000) g");
   db2.Sql("INSERT INTO public.marker VALUES ('new timeline')");
   ASSERT_TRUE(db2.Run(StepKind::kCheckpoint).ok());
@@ -173,6 +174,7 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   db1.memory.epoch = 2;
   db1.desired.fork_lsn = promoted.sql->fork_lsn;
   db1.desired.upstream_timeline = 2;
+  db1.desired.parent_timeline = 1;
   Step rewind = db1.NewStep(StepKind::kRewind);
   rewind.upstream = db2.AsMember();
   const absl::Status rewound = db1.Run(rewind);
@@ -225,6 +227,7 @@ TEST_F(Pair, CopyOfAFormerPrimaryKeepsItsWalToo) {
   Follow(db1, db2);
   db1.memory.epoch = 3;
   db1.desired.upstream_timeline = 3;  // as if a further promotion lay in between
+  db1.desired.parent_timeline = 2;
   Step copy = db1.NewDataStep(StepKind::kBaseBackup);
   copy.upstream = db2.AsMember();
   copy.slot = "pgmahout_db1";
@@ -293,6 +296,7 @@ TEST_F(Pair, CleanlyStoppedPrimaryFollowsAfterMarking) {
   db1.desired.fork_lsn =
       db2.LookUntil([](const Observation& now) { return now.sql.has_value(); }).sql->fork_lsn;
   db1.desired.upstream_timeline = 2;
+  db1.desired.parent_timeline = 1;
   ASSERT_TRUE(db1.Run(StepKind::kMarkStandby).ok());
   ASSERT_TRUE(db1.Look().diverged.has_value());
   EXPECT_EQ(db1.Look().diverged->from, db1.Look().diverged->to) << "nothing was lost";

@@ -83,6 +83,15 @@ TEST(Rejoin, CrashedServerIsRewoundWhateverItsCheckpointSays) {
 TEST(Rejoin, OneThatMissedTwoPromotionsIsRewound) {
   World world = FormerPrimary("shut down", 1, Lsn{999});
   world.desired->upstream_timeline = 3;
+  world.desired->parent_timeline = 2;
+  EXPECT_EQ(Decided(world), "be-standby: rewind");
+}
+
+// Timelines 2 and 3 both left timeline 1: a promotion takes a number that no history file has.
+TEST(Rejoin, OneOnASiblingOfTheNewTimelineIsRewound) {
+  World world = FormerPrimary("shut down", 2, Lsn{999});
+  world.desired->upstream_timeline = 3;
+  EXPECT_EQ(world.desired->parent_timeline, 1u);
   EXPECT_EQ(Decided(world), "be-standby: rewind");
 }
 

@@ -22,6 +22,7 @@ World Told(Assignment assignment) {
     desired.upstream = "db1";
     desired.may_rebuild = true;
     desired.upstream_timeline = 2;
+    desired.parent_timeline = 1;
     desired.fork_lsn = Lsn{1'000};
   }
 

@@ -261,6 +261,7 @@ void Drive::BePrimary(const std::string& name, const DesiredState& desired) {
     toy.lsn = std::max(toy.lsn, Wal(100));
     report.timeline = 1;
   } else if (!toy.was_primary) {
+    report.parent_timeline = report.timeline;
     report.timeline += 1;
     report.fork_lsn = toy.lsn;
   }

@@ -44,6 +44,7 @@ TEST(Failover, OldPrimaryComesBackAsAStandbyThatMayBeRebuilt) {
   EXPECT_EQ(desired.upstream, "db2");
   EXPECT_TRUE(desired.may_rebuild);
   EXPECT_EQ(desired.upstream_timeline, 2U);
+  EXPECT_EQ(desired.parent_timeline, 1U);
   EXPECT_EQ(desired.fork_lsn, drive.durable().fork_lsn);
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsHealthy(); })) << drive.PhaseReason();
   EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1", "db3"}}));

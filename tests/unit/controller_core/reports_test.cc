@@ -131,6 +131,7 @@ TEST(Durable, IsAnotherWithAnyFieldChanged) {
       [](Durable& durable) { durable.stage = Stage::kFencing; },
       [](Durable& durable) { durable.primary = "db2"; },
       [](Durable& durable) { durable.timeline += 1; },
+      [](Durable& durable) { durable.parent_timeline += 1; },
       [](Durable& durable) { durable.fork_lsn = Wal(1); },
       [](Durable& durable) { durable.quorum.number += 1; },
       [](Durable& durable) { durable.older.emplace_back(); },

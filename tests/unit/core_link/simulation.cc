@@ -294,6 +294,7 @@ void Simulation::Perform(ToyVm& vm, const agent::Step& step) {
       break;
     case agent::StepKind::kPromote:
       vm.disk.standby_signal = false;
+      vm.disk.parent_timeline = vm.disk.timeline;
       vm.disk.timeline += 1;
       vm.disk.fork_lsn = LsnAt(vm.disk.wal.size());
       vm.server.in_recovery = false;

@@ -30,6 +30,7 @@ agent::SqlFacts Ask(const ToyVm& vm, BootTime now, const std::map<std::string, T
     return sql;
   }
   sql.write_lsn = LsnAt(vm.disk.wal.size());
+  sql.parent_timeline = vm.disk.parent_timeline;
   sql.fork_lsn = vm.disk.fork_lsn;
   for (const auto& [name, other] : all) {
     if (other.server.running && other.server.receives_from == vm.name && CanTalk(vm, other, now) &&

@@ -33,6 +33,7 @@ struct ToyDisk {
   bool standby_signal = false;
   Wal wal;
   uint32_t timeline = 0;
+  uint32_t parent_timeline = 0;
   Lsn fork_lsn;
   std::string control_state = "shut down";
   Lsn checkpoint_lsn;

@@ -21,6 +21,7 @@ Report FullReport() {
   report.role = ServerRole::kPrimary;
   report.data_is_complete = true;
   report.timeline = 4;
+  report.parent_timeline = 2;
   report.fork_lsn = Lsn{100};
   report.write_lsn = Lsn{200};
   report.receive_lsn = Lsn{300};
@@ -103,6 +104,7 @@ DesiredState FullDesiredState() {
   desired.assignment = Assignment::kStandby;
   desired.upstream = "db2";
   desired.upstream_timeline = 4;
+  desired.parent_timeline = 3;
   desired.fork_lsn = Lsn{77};
   desired.quorum = Quorum{1, {"db1", "db3"}};
   desired.members = {{"db1", "10.0.0.1", 5432}, {"db2", "10.0.0.2", 5432}};
