@@ -55,9 +55,18 @@ def sweep():
         name = line.split()[0]
         found = re.fullmatch(rf"{PREFIX}(\d+)-\w+", name)
         if found and not os.path.exists(f"/proc/{found[1]}"):
-            for pid in pids_in(name):
-                os.kill(pid, signal.SIGKILL)
-            ip("netns", "del", name)
+            _end(name)
+
+
+def _end(namespace):
+    """Another test may be sweeping at the same time."""
+    try:
+        for pid in pids_in(namespace):
+            os.kill(pid, signal.SIGKILL)
+        ip("netns", "del", namespace)
+    except (RuntimeError, ProcessLookupError):
+        if os.path.exists(f"/run/netns/{namespace}"):
+            raise
 
 
 def pids_in(namespace):
