@@ -31,20 +31,17 @@ std::string WhyMissing(const ClusterState& state, const MemberView& member, Boot
   return "";
 }
 
-bool RunsAsPrimary(const Report& report) {
-  return report.server == ServerState::kRunning && report.role == ServerRole::kPrimary &&
-         report.writable_epoch > 0;
-}
-
-// The member that was made writable last, if it still runs. Among all members, as there is one
-// primary per epoch (I4), nobody else can have acknowledged anything later.
+// The member that was made writable last, if it still runs. Asked once nobody is missing: among all
+// members, as there is one primary per epoch (I4), nobody else can have acknowledged anything
+// later.
 const std::string* LastPrimary(const ClusterState& state) {
   const std::string* last = nullptr;
-  uint64_t highest = 0;
+  uint64_t highest = 0;  // no order has made it writable
   for (const auto& [node, member] : state.members) {
-    if (member.report.has_value() && RunsAsPrimary(*member.report) &&
-        member.report->writable_epoch > highest) {
-      highest = member.report->writable_epoch;
+    const Report& report = *member.report;
+    if (report.server == ServerState::kRunning && report.role == ServerRole::kPrimary &&
+        report.writable_epoch > highest) {
+      highest = report.writable_epoch;
       last = &node;
     }
   }
@@ -52,8 +49,8 @@ const std::string* LastPrimary(const ClusterState& state) {
 }
 
 bool PrimaryIsKnown(const Turn& turn) {
-  return turn.durable().quarantined && WhoIsMissing(turn.state(), turn.now).empty() &&
-         LastPrimary(turn.state()) != nullptr;
+  const std::vector<std::string> missing = WhoIsMissing(turn.state(), turn.now);
+  return missing.empty() && LastPrimary(turn.state()) != nullptr;
 }
 
 // The best guess at whose data to go on with: a later timeline, then a later epoch as primary, then

@@ -237,12 +237,11 @@ std::string WitnessStateOf(const ClusterState& state, BootTime now) {
 
 std::string EligibleReasonOf(const ClusterState& state, const std::string& node, BootTime now) {
   const std::string barred = WhyNotEligible(state, node, now);
-  const MemberView* const member = FindMember(state, node);
-  if (!barred.empty() || member == nullptr || node == state.durable.primary ||
-      state.durable.stage != Stage::kRunning || member->attached) {
+  if (!barred.empty() || node == state.durable.primary || state.durable.stage != Stage::kRunning ||
+      state.members.at(node).attached) {
     return barred;
   }
-  const std::string& trouble = member->report->receiver_trouble;
+  const std::string& trouble = state.members.at(node).report->receiver_trouble;
   return absl::StrCat("it does not stream: ",
                       trouble.empty() ? "the primary does not see it" : trouble);
 }

@@ -57,6 +57,14 @@ TEST(Echo, ComesBackAsItWasSaid) {
   EXPECT_EQ(ParseEcho(text, "a-rather-long-name-of-a-witness-node"), echo);
 }
 
+TEST(Echo, EachPartIsTold) {
+  const Echo echo{5, false, kRead};
+  for (const Echo& other :
+       {Echo{6, false, kRead}, Echo{5, true, kRead}, Echo{5, false, Lsn{701}}}) {
+    EXPECT_NE(ParseEcho(FormatEcho("w1", other), "w1"), echo) << FormatEcho("w1", other);
+  }
+}
+
 TEST(Echo, IsNotTakenFromAnotherNodeNorFromAnythingElse) {
   EXPECT_EQ(ParseEcho(Says(5, true, "w2"), "w1"), std::nullopt);
   const std::string good = Says(5, false);

@@ -156,6 +156,7 @@ TEST(Memory, IsAnotherWithAnyFieldChanged) {
       [](Memory& memory) { memory.rewind_tried_epoch += 1; },
       [](Memory& memory) { memory.backfilled_epoch += 1; },
       [](Memory& memory) { memory.checkpointed_epoch += 1; },
+      [](Memory& memory) { memory.alone_epoch += 1; },
   };
   const Memory before = RunningPrimary().memory;
   for (size_t i = 0; i < changes.size(); ++i) {

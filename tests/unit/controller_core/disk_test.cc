@@ -59,6 +59,15 @@ TEST(Disk, IsShortBelowFivePercent) {
   EXPECT_TRUE(drive.Fired("disk-has-room"));
 }
 
+// It fills up so slowly that the figure of hours would reassure.
+TEST(Disk, ThatIsNearlyFullSaysHowFullAndNotWhen) {
+  Drive drive = Drive::Healthy();
+  SetDisk(drive, 4, 120 * kMinute);
+  EXPECT_EQ(drive.PhaseReason(), "Healthy: disk of db2 97 % full");
+  SetDisk(drive, 4, 119 * kMinute);
+  EXPECT_EQ(drive.PhaseReason(), "Healthy: disk of db2 full in about 119 min");
+}
+
 TEST(Disk, OfWhichNothingIsKnownIsNotShort) {
   Drive drive = Drive::Healthy();
   EXPECT_FALSE(drive.state().members.at("db2").disk_is_short);

@@ -42,6 +42,14 @@ TEST(FailoverRequest, ThatCameTooLateChangesNothing) {
   EXPECT_THAT(outcome.entries, IsEmpty());
 }
 
+TEST(SwitchoverRequest, IsRefusedForDataOfWhichNobodyKnowsWhoseItIs) {
+  ClusterState state = Settled();
+  ASSERT_TRUE(CheckSwitchover(state, "db2", kNow).ok());
+  ReportFrom(state, "db2").system_identifier = 0;
+  EXPECT_THAT(Detail(CheckSwitchover(state, "db2", kNow)), HasSubstr("system identifier"));
+  EXPECT_NE(WhyNotEligible(state, "db2", kNow), "");
+}
+
 TEST(SwitchoverRequest, IsRefusedWhileThePrimaryDoesNotRun) {
   ClusterState state = Settled();
   EXPECT_TRUE(CheckSwitchover(state, "", kNow).ok());

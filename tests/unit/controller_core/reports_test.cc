@@ -29,6 +29,8 @@ TEST(Strangers, ChangeNothing) {
     EXPECT_THAT(outcome.effects, IsEmpty()) << "no answer, so no lease either";
     EXPECT_THAT(outcome.entries, IsEmpty());
   }
+  EXPECT_FALSE(HasAgent(before, "db9"));
+  EXPECT_FALSE(HasAgent(before, "")) << "it has no witness";
   EXPECT_EQ(MemberStateOf(before, "db9", kNow), "unknown");
   EXPECT_EQ(WhyNotEligible(before, "db9", kNow), "it is no member");
 }
@@ -136,11 +138,14 @@ TEST(Durable, IsAnotherWithAnyFieldChanged) {
       [](Durable& durable) { durable.quorum.number += 1; },
       [](Durable& durable) { durable.older.emplace_back(); },
       [](Durable& durable) { durable.sole_copy = true; },
+      [](Durable& durable) { durable.quarantined = true; },
+      [](Durable& durable) { durable.confirmed_epoch += 1; },
       [](Durable& durable) { durable.planned = true; },
       [](Durable& durable) { durable.target = "db2"; },
       [](Durable& durable) { durable.accept_data_loss = true; },
       [](Durable& durable) { durable.was_healthy = false; },
       [](Durable& durable) { durable.names.change += 1; },
+      [](Durable& durable) { durable.rejoined["db2"] = 1; },
       [](Durable& durable) { durable.replication_password_sealed = "other"; },
   };
   const Durable before = Settled().durable;

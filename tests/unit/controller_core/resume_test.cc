@@ -34,6 +34,13 @@ void LetDb2DialIn(ClusterState& state) {
   state.stage_since = kNow - Duration{100};
 }
 
+// It has voted long ago, which does not suffice: db3 is away.
+void LetDb2Vote(ClusterState& state, uint32_t timeline) {
+  LetDb2DialIn(state);
+  ReportFrom(state, "db2").ballot = Ballot{2, timeline, Wal(110)};
+  state.stage_since = kNow - Duration{60'000};
+}
+
 TEST(ResumeOldPrimary, NeedsTheUntouchedDataOfAServerThatIsHeldStopped) {
   ExpectEachPrevents(
       OnlyTheOldPrimaryIsBack(), "resume-old-primary",
@@ -48,6 +55,10 @@ TEST(ResumeOldPrimary, NeedsTheUntouchedDataOfAServerThatIsHeldStopped) {
         [](ClusterState& state) { ReportFrom(state, "db1").system_identifier = 1; }},
        {"it is never to be promoted",
         [](ClusterState& state) { state.durable.spec.failover.priority["db1"] = 0; }},
+       {"what it reports is not believed",
+        [](ClusterState& state) { state.members.at("db1").doubt = "it reports WAL of tomorrow"; }},
+       {"somebody was promoted after it, by a store that is lost",
+        [](ClusterState& state) { LetDb2Vote(state, 2); }},
        {"a standby may still vote", LetDb2DialIn},
        {"this controller has just started, and others may dial in",
         [](ClusterState& state) { state.started_at = state.stage_since = kNow - Duration{100}; }}});
@@ -65,6 +76,8 @@ TEST(ResumeOldPrimary, DoesNotWaitForWhoCannotVote) {
                          LetDb2DialIn(state);
                          state.members.at("db2").report.reset();
                        }},
+                      {"a standby has voted, which does not suffice",
+                       [](ClusterState& state) { LetDb2Vote(state, 1); }},
                       {"a standby has not voted for seconds", [](ClusterState& state) {
                          LetDb2DialIn(state);
                          state.stage_since = kNow - Duration{3'000};

@@ -37,6 +37,12 @@ TEST(Witness, IsNamedOnceItReachesThePrimary) {
   EXPECT_FALSE(drive.leases().contains("db9") && drive.leases().at("db9") > Duration{0});
 }
 
+TEST(Witness, HasNothingToVisitBeforeThereIsAPrimary) {
+  const Drive drive(Witnessed());
+  ASSERT_EQ(drive.durable().stage, Stage::kCreating);
+  EXPECT_EQ(drive.Desired("db9").assignment, Assignment::kNone);
+}
+
 TEST(Witness, LostPrimaryIsReplacedAsFastWithIt) {
   Drive drive = Drive::Healthy(Witnessed());
   const BootTime lost = drive.now();
@@ -156,7 +162,10 @@ TEST(Witness, IsNotNamedWhereCommitsMayNotBeOnOneMachineOnly) {
 
 TEST(Witness, NewPrimaryOfARequiredClusterHasNone) {
   Drive drive = Drive::Healthy(Witnessed(DataDurability::kRequired));
+  drive.node("db2").votes = false;
   drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.Fired("witness-vote"); }));
+  drive.node("db2").votes = true;
   ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
   EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, ""}));
 }
