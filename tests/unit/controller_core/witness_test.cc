@@ -166,8 +166,8 @@ TEST(Witness, NewPrimaryOfARequiredClusterHasNone) {
   drive.KillVm("db1");
   ASSERT_TRUE(drive.PassUntil([&] { return drive.Fired("witness-vote"); }));
   drive.node("db2").votes = true;
-  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
-  EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, ""}));
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().primary == "db2"; }));
+  EXPECT_EQ(drive.durable().quorum, (Quorum{1, {"db1"}, ""})) << "from the start";
 }
 
 TEST(Witness, VoteThatIsThereIsNotAskedFor) {
