@@ -73,7 +73,7 @@ struct Report {
   Lsn replay_lsn;   // standby
   int64_t replay_lag_milliseconds = 0;
   bool replay_paused = false;
-  bool receiver_streaming = false;  // witness: it reaches the primary
+  bool receiver_streaming = false;         // witness: it reaches the primary
   std::string receiver_upstream;           // node name it streams from, if known
   bool upstream_unreachable = false;       // its own connection attempts to the upstream fail
   std::optional<Quorum> quorum_in_effect;  // primary: confirmed settled, on a fresh connection
@@ -87,7 +87,7 @@ struct Report {
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
   // Primary: the last epoch at which it went on alone. Witness: the last at which it allowed that.
   uint64_t alone_epoch = 0;
-  std::string server_version;   // "14.23"
+  std::string server_version;  // "14.23"
   std::string agent_version;
   std::string step;        // what the agent is doing: "base-backup 42%"
   std::string step_error;  // why it does not get on; empty when it does
@@ -97,6 +97,10 @@ struct Report {
   uint64_t disk_free_bytes = 0;              // of the file system of data or WAL that has less room
   uint64_t disk_bytes = 0;                   // its size; 0: not known
   std::optional<Duration> disk_full_in;      // at the present rate; nothing: it does not fill up
+  // When the server that runs was started, in microseconds since the Unix epoch by its own clock;
+  // only good for telling servers apart. 0: not known.
+  uint64_t server_started = 0;
+  uint64_t data_number = 0;  // the data directory is pgdata.<this>
 
   friend bool operator==(const Report&, const Report&) = default;
 };
