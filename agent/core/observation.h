@@ -80,6 +80,7 @@ struct SqlFacts {
   std::vector<std::string> pending_restart;
   std::string roles_id;  // comment on the replication role: which definition of roles is in place
   std::string server_version;
+  uint64_t server_started = 0;  // pg_postmaster_start_time(), in microseconds
   uint64_t archived_count = 0;
   uint64_t archive_failed_count = 0;
   std::string last_archived;

@@ -129,6 +129,9 @@ Maybe BePrimary(const World& world) {
   if (seen.sql.has_value() && !seen.sql->in_recovery) {
     return CareForPrimary(world);
   }
+  if (Maybe leave = LeaveStopped(world)) {
+    return leave;
+  }
   // Only with the new quorum in force: a commit must not slip through unconfirmed (I2). The rest of
   // the configuration is not worth the outage that a reload costs now.
   const bool quorum_in_force =

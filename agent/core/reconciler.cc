@@ -43,7 +43,15 @@ bool DataIsUsable(const Observation& seen) {
   return seen.data.exists && seen.data.complete;
 }
 
+Maybe LeaveStopped(const World& world) {
+  if (!world.desired->hands_off || world.observation.postmaster_alive) {
+    return std::nullopt;
+  }
+  return Wait(world, "paused or in maintenance: what is stopped is left as it is");
+}
+
 namespace {
+
 Step Configure(const World& world, const std::string& config, absl::string_view reason) {
   Step step = Do(world, StepKind::kConfigure, reason);
   step.config = config;
@@ -209,6 +217,9 @@ Maybe Vote(const World& world) {
   }
   if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/true)) {
     return configure;
+  }
+  if (Maybe leave = LeaveStopped(world)) {
+    return leave;
   }
   if (!seen.postmaster_alive) {
     return Do(world, StepKind::kStart, "to vote");

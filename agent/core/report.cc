@@ -131,6 +131,7 @@ void ReportSql(const World& world, const SqlFacts& sql, Report* report) {
     standby.streaming = standby.streaming && IsHeardLately(world, standby.node);
   }
   report->server_version = sql.server_version;
+  report->server_started = sql.server_started;
   report->pending_restart = sql.pending_restart;
   if (!world.desired.has_value()) {
     return;
@@ -164,6 +165,7 @@ Report ReportOf(const World& world, const std::string& step, const std::string& 
   report.cluster = world.memory.cluster;
   report.epoch = world.memory.epoch;
   report.system_identifier = seen.data.system_identifier;
+  report.data_number = world.memory.data_number;
   report.server = seen.orphans ? ServerState::kStopping : seen.server;
   report.data_is_complete = DataIsUsable(seen);
   report.step = step;

@@ -24,6 +24,8 @@ Step Stop(const World& world, absl::string_view reason, Duration kill_after);
 
 bool Assigned(const World& world, Assignment assignment);
 bool DataIsUsable(const Observation& seen);
+// A person keeps the server stopped, or it may not be touched; nothing unless hands are to be off.
+Maybe LeaveStopped(const World& world);
 
 // The step that makes the configuration right: files on disk first, then what the server has
 // loaded. Nothing if it is.

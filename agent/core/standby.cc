@@ -82,10 +82,35 @@ bool HasDiverged(const World& world) {
          desired.fork_lsn.valid() && std::max(sql.receive_lsn, sql.replay_lsn) > desired.fork_lsn;
 }
 
+// The order names the directory it gives up, so that it is obeyed once.
+bool RebuildIsOrdered(const World& world) {
+  return world.desired->rebuild_directory != 0 && !world.desired->hands_off &&
+         world.desired->may_rebuild && DataIsUsable(world.observation) &&
+         world.memory.data_number == world.desired->rebuild_directory;
+}
+
+// First the server stops: then the copy begins behind all that this node ever confirmed, and its
+// slot is free and keeps the WAL that the copy will ask for.
+Step RebuildAsOrdered(const World& world) {
+  if (world.observation.postmaster_alive) {
+    return Stop(world, "a new base backup is ordered", kCleanStopKillAfter);
+  }
+  return Rebuild(world, "a new base backup is ordered");
+}
+
+// Likewise, the order names the server that shall end.
+bool RestartIsOrdered(const World& world) {
+  return world.desired->restart_server != 0 && !world.desired->hands_off &&
+         world.observation.sql->server_started == world.desired->restart_server;
+}
+
 Step CareForStandby(const World& world) {
   const Observation& seen = world.observation;
   if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/false)) {
     return *configure;
+  }
+  if (RestartIsOrdered(world)) {
+    return Stop(world, "a restart is ordered", kCleanStopKillAfter);
   }
   if (HasDiverged(world)) {
     return Rejoin(world, "its WAL has diverged from the new timeline");
@@ -97,7 +122,7 @@ Step CareForStandby(const World& world) {
   if (Maybe slots = EnsureSlots(world)) {
     return *slots;
   }
-  if (seen.sql->receiver_streaming && seen.old_directories > 0) {
+  if (seen.sql->receiver_streaming && seen.old_directories > 0 && !world.desired->hands_off) {
     return Do(world, StepKind::kRemoveOldData, "this copy streams");
   }
   return Wait(world, seen.sql->receiver_streaming ? "streaming" : "connecting to the primary");
@@ -115,6 +140,12 @@ Maybe BeStandby(const World& world) {
   }
   if (seen.postmaster_alive && RunsAsPrimary(seen)) {
     return Stop(world, "another node is primary", kFenceKillAfter);
+  }
+  if (Maybe leave = LeaveStopped(world)) {
+    return leave;
+  }
+  if (RebuildIsOrdered(world)) {
+    return RebuildAsOrdered(world);
   }
   if (!seen.postmaster_alive && !DataIsUsable(seen)) {
     return Rebuild(world, seen.data.exists ? "its data directory is not complete" : "new standby");

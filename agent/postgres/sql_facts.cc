@@ -45,7 +45,8 @@ SELECT r.rec,
        coalesce((SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s), ''),
        a.archived_count, a.failed_count, coalesce(a.last_archived_wal, ''),
        coalesce(w.last_msg_receipt_time::text, ''),
-       coalesce((1000 * extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time))::bigint, 0)
+       coalesce((1000 * extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time))::bigint, 0),
+       (1000000 * extract(epoch FROM pg_postmaster_start_time()))::bigint
   FROM (SELECT pg_is_in_recovery() AS rec) r
        LEFT JOIN pg_stat_wal_receiver w ON true
        CROSS JOIN pg_stat_archiver a)sql";
@@ -140,6 +141,7 @@ SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
   facts.last_archived = row[22];
   facts.receiver_message = row[23];
   facts.receiver_message_age = Duration{NumberOf<int64_t>(row[24])};
+  facts.server_started = NumberOf<uint64_t>(row[25]);
   return facts;
 }
 
@@ -158,7 +160,7 @@ absl::StatusOr<SqlFacts> AskFacts(Session& session,
                                   BootTime deadline) {
   const std::string main_query = absl::StrFormat(kMainQuery, QuoteLiteral(kReplicationRole));
   PGM_ASSIGN_OR_RETURN(const Rows main_rows, session.Query(main_query, deadline));
-  if (main_rows.size() != 1 || main_rows[0].size() != 25) {
+  if (main_rows.size() != 1 || main_rows[0].size() != 26) {
     return absl::InternalError("the server's answer has another shape than was asked for");
   }
   SqlFacts facts = TakeMain(main_rows[0], data_directory);

@@ -84,6 +84,16 @@ struct DesiredState {
   // streams. Never set for a node that may hold the most advanced copy (I7).
   bool may_rebuild = false;
   bool clean_stop = false;  // kStop: a switchover; checkpoint first, so that the stop is short
+  // Pause or maintenance: a server that is stopped stays so, and no data directory is changed. What
+  // runs is configured and fenced as ever.
+  bool hands_off = false;
+  // kStandby, single-use: copy the upstream anew if the data directory is still pgdata.<this>. With
+  // may_rebuild, system_identifier, upstream_timeline and epoch it names exactly what is given up.
+  // 0: no such order.
+  uint64_t rebuild_directory = 0;
+  // kStandby, single-use: restart the server if it is still the one that was started then
+  // (Report::server_started). 0: no such order.
+  uint64_t restart_server = 0;
 
   friend bool operator==(const DesiredState&, const DesiredState&) = default;
 };

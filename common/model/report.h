@@ -98,6 +98,10 @@ struct Report {
   uint64_t disk_free_bytes = 0;              // of the file system of data or WAL that has less room
   uint64_t disk_bytes = 0;                   // its size; 0: not known
   std::optional<Duration> disk_full_in;      // at the present rate; nothing: it does not fill up
+  // When the server that runs was started, in microseconds since the Unix epoch by its own clock;
+  // only good for telling servers apart. 0: not known.
+  uint64_t server_started = 0;
+  uint64_t data_number = 0;  // the data directory is pgdata.<this>
 
   friend bool operator==(const Report&, const Report&) = default;
 };

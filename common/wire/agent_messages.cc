@@ -163,6 +163,9 @@ v1::DesiredState ToProto(const DesiredState& desired) {
   }
   proto.set_may_rebuild(desired.may_rebuild);
   proto.set_clean_stop(desired.clean_stop);
+  proto.set_hands_off(desired.hands_off);
+  proto.set_rebuild_directory(desired.rebuild_directory);
+  proto.set_restart_server(desired.restart_server);
   return proto;
 }
 
@@ -186,6 +189,9 @@ absl::StatusOr<DesiredState> FromProto(const v1::DesiredState& proto) {
   desired.replication_password = proto.replication_password();
   desired.may_rebuild = proto.may_rebuild();
   desired.clean_stop = proto.clean_stop();
+  desired.hands_off = proto.hands_off();
+  desired.rebuild_directory = proto.rebuild_directory();
+  desired.restart_server = proto.restart_server();
   return desired;
 }
 

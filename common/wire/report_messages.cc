@@ -180,6 +180,8 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
     report->diverged = DivergedWal{diverged.epoch(), diverged.timeline(), Lsn{diverged.from_lsn()},
                                    Lsn{diverged.to_lsn()}};
   }
+  report->server_started = proto.server_started();
+  report->data_number = proto.data_number();
 }
 
 }  // namespace
@@ -260,6 +262,8 @@ v1::MemberReport ToProto(const Report& report) {
           ? std::max<uint64_t>(1, static_cast<uint64_t>(report.disk_full_in->count()))
           : 0);
   proto.set_receiver_trouble(report.receiver_trouble);
+  proto.set_server_started(report.server_started);
+  proto.set_data_number(report.data_number);
   return proto;
 }
 

@@ -183,6 +183,8 @@ AdminService::Unary* AdminService::Switchover(Context* context,
     response->set_epoch(state == nullptr ? 0 : state->durable.epoch + 1);
     response->set_message(request->dry_run() ? "the switchover can start now"
                                              : "the switchover has started");
+    FillSteps(request->name(), SwitchoverRequested{request->target()}, request->dry_run(),
+              response);
     on_.conductor.Switchover(request->name(), request->target(), request->dry_run(),
                              std::move(done));
   });
@@ -196,6 +198,8 @@ AdminService::Unary* AdminService::Failover(Context* context,
     response->set_epoch(state == nullptr ? 0 : state->durable.epoch);
     response->set_message(request->dry_run() ? "the failover can start now"
                                              : "the failover has started");
+    FillSteps(request->name(), FailoverRequested{request->target(), request->accept_data_loss()},
+              request->dry_run(), response);
     on_.conductor.Failover(request->name(),
                            FailoverRequested{request->target(), request->accept_data_loss()},
                            request->dry_run(), std::move(done));

@@ -39,6 +39,10 @@ class AdminService : public v1::AdminService::CallbackService {
                                                             const v1::ClusterRequest*) override;
   Unary* Switchover(Context*, const v1::SwitchoverRequest*, v1::ActionResponse*) override;
   Unary* Failover(Context*, const v1::FailoverRequest*, v1::ActionResponse*) override;
+  Unary* SetPause(Context*, const v1::PauseRequest*, v1::ActionResponse*) override;
+  Unary* SetMaintenance(Context*, const v1::MaintenanceRequest*, v1::ActionResponse*) override;
+  Unary* Reinit(Context*, const v1::ReinitRequest*, v1::ActionResponse*) override;
+  Unary* Restart(Context*, const v1::RestartRequest*, v1::ActionResponse*) override;
   Unary* DeleteCluster(Context*, const v1::DeleteClusterRequest*, v1::ActionResponse*) override;
   Unary* ListEvents(Context*, const v1::ListEventsRequest*, v1::ListEventsResponse*) override;
   Unary* GetCredential(Context*, const v1::CredentialRequest*, v1::CredentialResponse*) override;
@@ -59,6 +63,22 @@ class AdminService : public v1::AdminService::CallbackService {
 
   absl::StatusOr<const ClusterState*> Find(const std::string& cluster) const;
   void Apply(const v1::ApplyClusterRequest& request, v1::ApplyClusterResponse* response, Done done);
+
+  // A request for Conductor::Request, and how to tell it.
+  struct CareOrder {
+    std::string cluster;
+    Event request;
+    bool dry_run = false;
+    std::string what;  // "the restart", for a dry run
+    std::string done;  // what is said else
+  };
+
+  void Order(const CareOrder& order, v1::ActionResponse* response, Done done);
+  // With `dry_run` what `request` would lead to; the cluster's name always.
+  void FillSteps(const std::string& cluster,
+                 const Event& request,
+                 bool dry_run,
+                 v1::ActionResponse* response) const;
 
   AdminDependencies on_;
 };

@@ -56,6 +56,7 @@ v1::MemberStatus ViewOf(const ClusterState& state,
   status.set_state(MemberStateOf(state, node, now));
   status.set_sync(SyncStateOf(state, node));
   status.set_agent_connected(member.connected);
+  status.set_maintenance(state.durable.maintenance.count(node) > 0);
   if (member.report.has_value()) {
     FillReport(state, node, *member.report, &status);
   }
@@ -102,6 +103,9 @@ v1::ClusterStatus StatusView(const ClusterState& state, BootTime now) {
   status.set_timeline(durable.timeline);
   status.set_system_identifier(
       durable.system_identifier == 0 ? "" : absl::StrCat(durable.system_identifier));
+  status.set_paused(durable.paused);
+  status.set_reinit(durable.reinit.node);
+  status.mutable_restart()->Assign(durable.restart.nodes.begin(), durable.restart.nodes.end());
   v1::DnsStatus& dns = *status.mutable_dns();
   dns.set_primary(durable.spec.dns.primary);
   dns.set_in_sync(state.names.in_sync);

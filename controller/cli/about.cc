@@ -38,14 +38,17 @@ _pgmahout() {
       "cluster switchover") words+=" --to --wait --no-wait" ;;
       "cluster failover") words+=" --to --accept-data-loss --wait --no-wait" ;;
       "cluster show") words+=" --spec" ;;
+      "cluster reinit") words+=" --wait --no-wait" ;;
+      "cluster restart") words+=" --node --force --in-place --wait --no-wait" ;;
+      "node maintenance") words+=" --on --off --wait --no-wait" ;;
       "cluster events") words+=" --limit" ;;
       "token create") words+=" --node --ttl" ;;
     esac
   else
     case "$noun $verb" in
       " ") words="apply diff cluster node token watch version completion" ;;
-      "cluster ") words="list show switchover failover delete history explain events credentials" ;;
-      "node ") words="list show remove" ;;
+      "cluster ") words="list show switchover failover pause resume reinit restart delete history explain events credentials" ;;
+      "node ") words="list show maintenance remove" ;;
       "token ") words="create list revoke" ;;
       "completion ") words="bash" ;;
       "cluster list"|"node list"|"token "*) words= ;;

@@ -157,6 +157,7 @@ class CommandLine {
     failover->add_flag("--accept-data-loss", invocation_.accept_data_loss,
                        "Promote even if acknowledged commits may be lost");
     AddWait(failover, "the new primary is writable");
+    AddCare(cluster);
     AddName(
         AddVerb(cluster, "delete", "Forget a cluster; its servers and data stay", ClusterDelete),
         "cluster");
@@ -173,10 +174,46 @@ class CommandLine {
     credentials->add_option("role", invocation_.role, "Role of the cluster's spec")->required();
   }
 
+  void AddCare(CLI::App* cluster) {
+    AddName(AddVerb(cluster, "pause", "Repair and move nothing until resume", ClusterPause),
+            "cluster");
+    AddName(AddVerb(cluster, "resume", "End a pause", ClusterResume), "cluster");
+    CLI::App* const reinit =
+        AddVerb(cluster, "reinit", "Copy a standby anew from the primary", ClusterReinit);
+    AddName(reinit, "cluster");
+    reinit->add_option("node", invocation_.node, "The standby")->required();
+    AddWait(reinit, "the new copy streams");
+    CLI::App* const restart =
+        AddVerb(cluster, "restart", "Restart PostgreSQL, one member at a time, the primary last",
+                ClusterRestart);
+    AddName(restart, "cluster");
+    restart->add_option("--node", invocation_.node,
+                        "Only this member; default: all that wait for a restart");
+    restart->add_flag("--force", invocation_.force, "Also where no parameter waits for a restart");
+    restart->add_flag("--in-place", invocation_.in_place,
+                      "Restart the primary where it is, instead of a switchover");
+    AddWait(restart, "all are restarted");
+  }
+
+  void AddMaintenance(CLI::App* node) {
+    CLI::App* const maintenance =
+        AddVerb(node, "maintenance", "Take a member out of service, or back", NodeMaintenance);
+    AddName(maintenance, "node");
+    auto* const group = maintenance->add_option_group("--on, --off");
+    group->add_flag_callback(
+        "--on", [this] { invocation_.maintenance_on = true; },
+        "Never promoted, confirms no commits, not started when stopped");
+    group->add_flag_callback(
+        "--off", [this] { invocation_.maintenance_on = false; }, "It takes part again");
+    group->require_option(1);
+    AddWait(maintenance, "no commit rests on it, or until it streams again");
+  }
+
   void AddNode() {
     CLI::App* const node = AddNoun("node", "Nodes: VMs with an agent");
     AddVerb(node, "list", "All nodes", NodeList);
     AddName(AddVerb(node, "show", "One node", NodeShow), "node");
+    AddMaintenance(node);
     AddName(AddVerb(node, "remove", "Refuse a node from now on", NodeRemove), "node");
   }
 

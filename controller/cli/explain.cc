@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cluster explain: why the primary changed last, step by step, with the evidence of each.
+#include "controller/cli/explain.h"
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -16,13 +18,13 @@
 namespace pgmahout::cli {
 namespace {
 
-// What each rule means in the story of a failover; rules that are not here are no part of it.
+// What each rule means in the story of a failover; empty: it is no part of it.
 struct Meaning {
   absl::string_view rule;
   absl::string_view step;
 };
 
-constexpr std::array<Meaning, 19> kMeanings = {{
+constexpr std::array<Meaning, 39> kMeanings = {{
     {"primary-reports-down", "detect"},
     {"primary-reports-hung", "detect"},
     {"primary-is-silent", "detect"},
@@ -38,10 +40,31 @@ constexpr std::array<Meaning, 19> kMeanings = {{
     {"promote-asynchronous", "choose"},
     {"promote-accepting-loss", "choose"},
     {"resume-old-primary", "choose"},
+    {"start-again-in-place", "choose"},
     {"promotion-confirmed", "promote"},
     {"names-published", "dns"},
     {"standby-streams", "attach"},
     {"rejoined", "loss"},
+    // What goes on beside it, or leads to it and tells so in the request for a switchover.
+    {"bootstrap-done", ""},
+    {"first-time-healthy", ""},
+    {"adopt-primary", ""},
+    {"continue-at-new-epoch", ""},
+    {"set-quorum-barrier", ""},
+    {"confirm-quorum", ""},
+    {"change-quorum", ""},
+    {"change-names", ""},
+    {"publish-names", ""},
+    {"maintenance-given-up", ""},
+    {"reinit-given-up", ""},
+    {"reinit-ordered", ""},
+    {"reinit-done", ""},
+    {"restart-given-up", ""},
+    {"restart-skips", ""},
+    {"restarted", ""},
+    {"restart-standby", ""},
+    {"restart-by-switchover", ""},
+    {"restart-in-place", ""},
 }};
 
 struct StoryStep {
@@ -56,12 +79,7 @@ bool Begins(absl::string_view step) {
 }
 
 absl::string_view StepOf(const v1::Event& event) {
-  for (const Meaning& meaning : kMeanings) {
-    if (meaning.rule == event.rule()) {
-      return meaning.step;
-    }
-  }
-  return "";
+  return StepOfRule(event.rule()).value_or("");
 }
 
 // The epoch of the last change of primary; 0: the first primary is still the only one.
@@ -134,6 +152,13 @@ Json StoryJson(const std::vector<StoryStep>& story, uint64_t epoch, const std::s
 }
 
 }  // namespace
+
+std::optional<absl::string_view> StepOfRule(absl::string_view rule) {
+  const auto* const found =
+      std::find_if(kMeanings.begin(), kMeanings.end(),
+                   [rule](const Meaning& meaning) { return meaning.rule == rule; });
+  return found == kMeanings.end() ? std::nullopt : std::optional(found->step);
+}
 
 absl::Status ClusterExplain(Session* session) {
   PGM_ASSIGN_OR_RETURN(const std::vector<v1::Event> events, FetchEvents(true, session));

@@ -2,6 +2,7 @@
 // cluster switchover and failover: another primary, planned or not.
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
+#include "controller/cli/action.h"
 #include "controller/cli/output.h"
 #include "controller/cli/verbs.h"
 #include "controller/cli/wait.h"
@@ -23,7 +24,8 @@ Verdict NewPrimaryVerdict(const std::string& name, const std::string& target, ui
       *has_moved = true;
       return std::nullopt;
     }
-    const bool is_settled = status.phase() == "Healthy" || status.phase() == "Degraded";
+    const bool is_settled =
+        status.phase() == "Healthy" || status.phase() == "Degraded" || status.phase() == "Paused";
     if (!is_settled || status.primary().empty()) {
       return std::nullopt;
     }
@@ -45,25 +47,9 @@ Verdict NewPrimaryVerdict(const std::string& name, const std::string& target, ui
   };
 }
 
-void PrintOutcome(const v1::ActionResponse& response, Session* session) {
-  if (IsForScripts(session->options.output)) {
-    Json json;
-    json["cluster"] = session->options.name;
-    json["dryRun"] = session->options.dry_run;
-    json["message"] = response.message();
-    json["epoch"] = response.epoch();
-    PrintForScripts(json, session);
-  } else if (session->options.output == OutputFormat::kName) {
-    session->streams.out << session->options.name << "\n";
-  } else {
-    session->streams.out << response.message() << "\n";
-  }
-  session->streams.out << std::flush;
-}
-
 absl::Status Finish(const v1::ActionResponse& response, Session* session) {
   const Invocation& options = session->options;
-  PrintOutcome(response, session);
+  PrintAction(options.name, response, session);
   if (options.dry_run || !options.wait) {
     return absl::OkStatus();
   }

@@ -33,13 +33,16 @@ struct Invocation {
   std::string target;  // --to
   std::string role;    // credentials
   std::string id;      // token
-  std::string node;    // token create
+  std::string node;    // token create, cluster reinit, cluster restart
   Duration ttl{3'600'000};
   bool wait = true;
   bool accept_data_loss = false;
-  bool spec_only = false;    // cluster show --spec
-  bool client_only = false;  // version --client
-  uint32_t limit = 50;       // events; 0: all
+  bool maintenance_on = false;  // node maintenance: --on, or --off
+  bool force = false;           // cluster restart
+  bool in_place = false;        // cluster restart
+  bool spec_only = false;       // cluster show --spec
+  bool client_only = false;     // version --client
+  uint32_t limit = 50;          // events; 0: all
 };
 
 }  // namespace pgmahout::cli

@@ -138,6 +138,9 @@ std::string ForecastText(const v1::ClusterStatus& status, const ClusterSpec& spe
     return "";
   }
   const std::string prefix = absl::StrCat("if ", status.primary(), " fails now: ");
+  if (status.paused()) {
+    return prefix + "waits for `pgmahout cluster resume " + status.name() + "`";
+  }
   if (NodesWhere(status, IsEligible).empty()) {
     return prefix + "no standby can be promoted";
   }

@@ -17,6 +17,10 @@ absl::Status ClusterList(Session* session);
 absl::Status ClusterShow(Session* session);
 absl::Status ClusterSwitchover(Session* session);
 absl::Status ClusterFailover(Session* session);
+absl::Status ClusterPause(Session* session);
+absl::Status ClusterResume(Session* session);
+absl::Status ClusterReinit(Session* session);
+absl::Status ClusterRestart(Session* session);
 absl::Status ClusterDelete(Session* session);
 absl::Status ClusterHistory(Session* session);
 absl::Status ClusterExplain(Session* session);
@@ -26,6 +30,7 @@ absl::Status Watch(Session* session);
 
 absl::Status NodeList(Session* session);
 absl::Status NodeShow(Session* session);
+absl::Status NodeMaintenance(Session* session);
 absl::Status NodeRemove(Session* session);
 
 absl::Status TokenCreate(Session* session);

@@ -79,6 +79,8 @@ class Conductor : public AgentListener {
                 const FailoverRequested& request,
                 bool dry_run,
                 Reply reply);
+  // Pause, maintenance, reinit and restart: any of the ...Requested events of the core.
+  void Request(const std::string& cluster, Event request, bool dry_run, Reply reply);
   // Forgets the cluster; the agents let go of PostgreSQL, which runs on.
   void Delete(const std::string& cluster, Reply reply);
 

@@ -3,6 +3,7 @@
 // that the caller gets the reasons before anything moves.
 #include <memory>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
@@ -166,6 +167,45 @@ void Conductor::Failover(const std::string& cluster,
     return;
   }
   Enqueue(cluster, request, std::move(reply));
+}
+
+namespace {
+
+absl::Status Check(const ClusterState& state, const PauseRequested& request, BootTime now) {
+  return CheckPause(state, request, now);
+}
+
+absl::Status Check(const ClusterState& state, const MaintenanceRequested& request, BootTime now) {
+  return CheckMaintenance(state, request, now);
+}
+
+absl::Status Check(const ClusterState& state, const ReinitRequested& request, BootTime now) {
+  return CheckReinit(state, request, now);
+}
+
+absl::Status Check(const ClusterState& state, const RestartRequested& request, BootTime now) {
+  return CheckRestart(state, request, now);
+}
+
+template <typename Other>
+absl::Status Check(const ClusterState& /*state*/, const Other& /*event*/, BootTime /*now*/) {
+  return absl::InternalError("no request of a person");
+}
+
+}  // namespace
+
+void Conductor::Request(const std::string& cluster, Event request, bool dry_run, Reply reply) {
+  const ClusterState* state = Find(cluster);
+  const absl::Status check =
+      state == nullptr
+          ? NoSuchCluster(cluster)
+          : std::visit([&](const auto& event) { return Check(*state, event, clock_.Now()); },
+                       request);
+  if (!check.ok() || dry_run) {
+    reply(check);
+    return;
+  }
+  Enqueue(cluster, std::move(request), std::move(reply));
 }
 
 void Conductor::Delete(const std::string& name, Reply reply) {

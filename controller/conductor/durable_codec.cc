@@ -41,6 +41,37 @@ NameRecords GetNames(const v1::StoredNames& stored) {
   return names;
 }
 
+void SetRequests(const Durable& durable, v1::StoredCluster* stored) {
+  stored->set_paused(durable.paused);
+  stored->mutable_maintenance()->Assign(durable.maintenance.begin(), durable.maintenance.end());
+  if (!durable.reinit.node.empty()) {
+    v1::StoredReinit& reinit = *stored->mutable_reinit();
+    reinit.set_node(durable.reinit.node);
+    reinit.set_directory(durable.reinit.directory);
+    reinit.set_epoch(durable.reinit.epoch);
+    reinit.set_is_ordered(durable.reinit.is_ordered);
+  }
+  if (!durable.restart.nodes.empty()) {
+    v1::StoredRestart& restart = *stored->mutable_restart();
+    restart.mutable_nodes()->Assign(durable.restart.nodes.begin(), durable.restart.nodes.end());
+    restart.set_server(durable.restart.server);
+    restart.set_epoch(durable.restart.epoch);
+    restart.set_in_place(durable.restart.in_place);
+  }
+}
+
+void GetRequests(const v1::StoredCluster& stored, Durable* durable) {
+  durable->paused = stored.paused();
+  durable->maintenance.insert(stored.maintenance().begin(), stored.maintenance().end());
+  const v1::StoredReinit& reinit = stored.reinit();
+  durable->reinit = Reinit{reinit.node(), reinit.directory(), reinit.epoch(), reinit.is_ordered()};
+  const v1::StoredRestart& restart = stored.restart();
+  durable->restart = Restart{{restart.nodes().begin(), restart.nodes().end()},
+                             restart.server(),
+                             restart.epoch(),
+                             restart.in_place()};
+}
+
 absl::StatusOr<Stage> StageOf(const std::string& name) {
   for (const auto& [stage, text] : kStages) {
     if (name == text) {
@@ -81,6 +112,7 @@ std::string EncodeDurable(const Durable& durable) {
   SetNames(durable.names, stored.mutable_names());
   stored.mutable_rejoined()->insert(durable.rejoined.begin(), durable.rejoined.end());
   stored.set_replication_password_sealed(durable.replication_password_sealed);
+  SetRequests(durable, &stored);
   return stored.SerializeAsString();
 }
 
@@ -113,6 +145,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   durable.names = GetNames(stored.names());
   durable.rejoined.insert(stored.rejoined().begin(), stored.rejoined().end());
   durable.replication_password_sealed = stored.replication_password_sealed();
+  GetRequests(stored, &durable);
   return durable;
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "controller/core/care.h"
 #include "controller/core/disk.h"
 #include "controller/core/doubt.h"
 #include "controller/core/failover.h"
@@ -36,6 +37,7 @@ void Absorb(const Turn& turn, const WatchInterrupted& event) {
   ClusterState& state = turn.state();
   state.started_at = turn.now;
   state.stage_since = state.stage_since + event.missed;
+  state.restart_since = state.restart_since + event.missed;
   const auto move_on = [&event](MemberView& member) {
     member.last_heard = member.last_heard + event.missed;
     MoveOn(member.gone_since, event.missed);
@@ -222,6 +224,8 @@ void Absorb(const Turn& turn, const SpecApplied& event) {
   turn.state().members = std::move(members);
   std::erase_if(durable.rejoined,
                 [&turn](const auto& told) { return !turn.state().members.contains(told.first); });
+  std::erase_if(durable.maintenance,
+                [&event](const std::string& node) { return !Contains(event.spec.nodes, node); });
   turn.Note("spec-applied", "", absl::StrCat("revision ", durable.revision));
 }
 
@@ -229,12 +233,7 @@ void Absorb(const Turn& turn, const SwitchoverRequested& event) {
   if (!CheckSwitchover(turn.state(), event.target, turn.now).ok()) {
     return;  // the world changed between the check for the caller and now
   }
-  BeginEpoch(turn);
-  turn.durable().planned = true;
-  turn.durable().target = event.target;
-  turn.EnterStage(Stage::kStopping);
-  turn.Note("switchover-requested", turn.durable().primary,
-            event.target.empty() ? "to the best standby" : absl::StrCat("to ", event.target), true);
+  BeginSwitchover(turn, event.target, "");
 }
 
 void Absorb(const Turn& turn, const FailoverRequested& event) {
@@ -254,6 +253,22 @@ void Absorb(const Turn& turn, const FailoverRequested& event) {
   turn.Note("failover-requested", event.target,
             event.accept_data_loss ? "by a person, who accepts a loss of commits" : "by a person",
             true);
+}
+
+void Absorb(const Turn& turn, const PauseRequested& event) {
+  TakePause(turn, event);
+}
+
+void Absorb(const Turn& turn, const MaintenanceRequested& event) {
+  TakeMaintenance(turn, event);
+}
+
+void Absorb(const Turn& turn, const ReinitRequested& event) {
+  TakeReinit(turn, event);
+}
+
+void Absorb(const Turn& turn, const RestartRequested& event) {
+  TakeRestart(turn, event);
 }
 
 void Absorb(const Turn& turn, const NamesPublished& event) {
@@ -311,7 +326,7 @@ void EndBootstrap(const Turn& turn, absl::string_view rule) {
 
 bool EverybodyStreams(const Turn& turn) {
   for (const auto& [node, member] : turn.state().members) {
-    if (node != turn.durable().primary && !member.replays) {
+    if (node != turn.durable().primary && !member.replays && !InMaintenance(turn.durable(), node)) {
       return false;
     }
   }
@@ -352,13 +367,15 @@ absl::string_view ApplyFirst(const std::vector<Rule>& rules, const Turn& turn) {
   return "";
 }
 
-// Safety first: who may write, then who must confirm, then names.
+// Safety first: who may write, then who must confirm. What people asked for may begin a change of
+// primary, so names come after it.
 absl::string_view ApplyOnce(const Turn& turn) {
   if (turn.durable().quarantined) {
     return ApplyFirst(QuarantineRules(), turn);
   }
-  for (const auto* rules : {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &WitnessRules(),
-                            &QuorumRules(), &NamesRules(), &HealthRules()}) {
+  for (const auto* rules :
+       {&LifeRules(), &FailoverRules(), &SwitchoverRules(), &WitnessRules(), &QuorumRules(),
+        &MaintenanceRules(), &ReinitRules(), &RestartRules(), &NamesRules(), &HealthRules()}) {
     if (const absl::string_view name = ApplyFirst(*rules, turn); !name.empty()) {
       return name;
     }
@@ -445,6 +462,7 @@ ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
   ClusterState state;
   state.started_at = now;
   state.stage_since = now;
+  state.restart_since = now;
   state.names.next_attempt = now;
   for (const std::string& node : durable.spec.nodes) {
     MemberView member;

@@ -30,6 +30,7 @@ struct Timing {
   Duration successor_patience{500};     // then standbys vote on who follows a clean stop
   Duration names_recheck{60'000};       // read DNS back although nothing changed
   Duration names_backoff_max{30'000};
+  Duration restart_patience{600'000};  // a member that is not back by then ends a rolling restart
 };
 
 Outcome Advance(ClusterState state, const Event& event, BootTime now, const Timing& timing = {});
@@ -55,6 +56,15 @@ absl::Status CheckSwitchover(const ClusterState& state, const std::string& targe
 absl::Status CheckFailover(const ClusterState& state,
                            const FailoverRequested& request,
                            BootTime now);
+
+// Why the controller cannot do now what a person asks for; OK if it can. For the ...Requested
+// events.
+absl::Status CheckPause(const ClusterState& state, const PauseRequested& request, BootTime now);
+absl::Status CheckMaintenance(const ClusterState& state,
+                              const MaintenanceRequested& request,
+                              BootTime now);
+absl::Status CheckReinit(const ClusterState& state, const ReinitRequested& request, BootTime now);
+absl::Status CheckRestart(const ClusterState& state, const RestartRequested& request, BootTime now);
 
 // Whether `spec` may replace the cluster's present one.
 absl::Status CheckSpecChange(const ClusterState& state, const ClusterSpec& spec);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,28 @@ struct NameRecords {
   std::vector<std::string> standby_addresses;
 
   friend bool operator==(const NameRecords&, const NameRecords&) = default;
+};
+
+// A person asked for a new base backup of a standby. Single-use: it names what it replaces, and
+// holds within one epoch only.
+struct Reinit {
+  std::string node;         // empty: none is asked for
+  uint64_t directory = 0;   // the node's data directory is pgdata.<this>, until the copy is whole
+  uint64_t epoch = 0;       // at which it was asked for
+  bool is_ordered = false;  // the node has left every quorum, and was told
+
+  friend bool operator==(const Reinit&, const Reinit&) = default;
+};
+
+// A person asked for a rolling restart: one member at a time, the primary last.
+struct Restart {
+  std::vector<std::string> nodes;  // still to do, in order; empty: none is asked for
+  // The server of nodes[0] that was told to end (Report::server_started); 0: not told yet.
+  uint64_t server = 0;
+  uint64_t epoch = 0;     // at which it goes on; a change of primary that is not its own ends it
+  bool in_place = false;  // the primary is restarted where it is, instead of a switchover
+
+  friend bool operator==(const Restart&, const Restart&) = default;
 };
 
 struct Durable {
@@ -67,6 +90,12 @@ struct Durable {
   NameRecords names;
   std::map<std::string, uint64_t> rejoined;  // by node: the last epoch whose lost WAL was told
   std::string replication_password_sealed;   // opaque here
+  // The controller changes no roles and no data by itself; leases, the quorum and names go on.
+  bool paused = false;
+  // Members that a person works on: never promoted, in no quorum, not started when stopped.
+  std::set<std::string> maintenance;
+  Reinit reinit;
+  Restart restart;
 
   friend bool operator==(const Durable&, const Durable&) = default;
 };
@@ -121,6 +150,7 @@ struct ClusterState {
   std::optional<Lsn> quorum_barrier;
   NamesView names;
   std::string waiting_for;  // why the current stage does not end, for people
+  BootTime restart_since;   // when the restart of the present member began
 };
 
 }  // namespace pgmahout::controller

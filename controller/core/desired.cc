@@ -33,6 +33,27 @@ void BeWitness(const ClusterState& state, DesiredState* desired) {
   desired->upstream = state.durable.primary;
 }
 
+// A change of primary that a person asked for during a pause is carried to its end. A primary is
+// never in maintenance for longer than it takes to replace it.
+bool HandsOff(const Durable& durable, const std::string& node) {
+  return (durable.paused && durable.stage == Stage::kRunning && node != durable.spec.witness) ||
+         (InMaintenance(durable, node) && node != durable.primary);
+}
+
+void GiveSingleUseOrders(const Durable& durable, const std::string& node, DesiredState& desired) {
+  if (desired.assignment != Assignment::kStandby || durable.stage != Stage::kRunning) {
+    return;
+  }
+  const Reinit& reinit = durable.reinit;
+  if (reinit.node == node && reinit.is_ordered && reinit.epoch == durable.epoch) {
+    desired.rebuild_directory = reinit.directory;
+  }
+  const Restart& restart = durable.restart;
+  if (!restart.nodes.empty() && restart.nodes.front() == node && restart.epoch == durable.epoch) {
+    desired.restart_server = restart.server;
+  }
+}
+
 }  // namespace
 
 DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
@@ -47,16 +68,18 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
   desired.quorum = is_primary ? durable.quorum : FutureQuorum(durable, node);
   desired.spec = durable.spec;
   desired.clean_stop = durable.stage == Stage::kStopping;
+  desired.hands_off = HandsOff(durable, node);
   if (desired.assignment == Assignment::kStandby) {
     desired.upstream = durable.primary;
     // Only a confirmed primary is worth giving up data for (I7).
-    desired.may_rebuild = durable.stage == Stage::kRunning;
+    desired.may_rebuild = durable.stage == Stage::kRunning && !desired.hands_off;
     if (durable.stage == Stage::kRunning) {
       desired.upstream_timeline = durable.timeline;
       desired.parent_timeline = durable.parent_timeline;
       desired.fork_lsn = durable.fork_lsn;
     }
   }
+  GiveSingleUseOrders(durable, node, desired);
   if (!durable.spec.witness.empty()) {
     desired.witness = Member{durable.spec.witness, state.witness.address, 0};
   }

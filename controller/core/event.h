@@ -59,6 +59,26 @@ struct FailoverRequested {
   bool accept_data_loss = false;
 };
 
+struct PauseRequested {
+  bool paused = true;  // false: resume
+};
+
+struct MaintenanceRequested {
+  std::string node;
+  bool on = true;
+};
+
+// A new base backup for a standby.
+struct ReinitRequested {
+  std::string node;
+};
+
+struct RestartRequested {
+  std::string node;       // empty: every member that needs it
+  bool forced = false;    // also where no parameter waits for a restart
+  bool in_place = false;  // never by switchover
+};
+
 // What became of one PublishNames effect.
 struct NamesPublished {
   uint64_t epoch = 0;
@@ -78,6 +98,10 @@ using Event = std::variant<Tick,
                            SpecApplied,
                            SwitchoverRequested,
                            FailoverRequested,
+                           PauseRequested,
+                           MaintenanceRequested,
+                           ReinitRequested,
+                           RestartRequested,
                            NamesPublished>;
 
 }  // namespace pgmahout::controller

@@ -23,7 +23,7 @@ bool SaysItIsDown(const ClusterState& state) {
 // ---- Suspecting the primary (stage kRunning) ----
 
 bool MayFailOver(const Turn& turn) {
-  return InStage(turn, Stage::kRunning) && turn.spec().failover.automatic;
+  return InStage(turn, Stage::kRunning) && turn.spec().failover.automatic && !turn.durable().paused;
 }
 
 // With onCrash: restart the agent tries first, and gets time for it.
@@ -75,7 +75,8 @@ bool PrimaryIsSilent(const Turn& turn) {
     if (member.report->receiver_streaming) {
       return false;
     }
-    ++heard;
+    // A person may have stopped it: that it receives nothing is no evidence.
+    heard += InMaintenance(turn.durable(), node) ? 0 : 1;
   }
   return heard > 0;
 }
@@ -111,8 +112,9 @@ void FenceSilent(const Turn& turn, absl::string_view rule) {
 std::set<std::string> VotersOf(const ClusterState& state, BootTime now) {
   std::set<std::string> voters;
   for (const auto& [node, member] : state.members) {
-    if (node != state.durable.primary && IsHeard(state, member, now) &&
-        member.report->ballot.has_value() && member.report->ballot->epoch == state.durable.epoch) {
+    if (node != state.durable.primary && VoteCounts(state.durable, node) &&
+        IsHeard(state, member, now) && member.report->ballot.has_value() &&
+        member.report->ballot->epoch == state.durable.epoch) {
       voters.insert(node);
     }
   }
@@ -177,7 +179,8 @@ bool MoreVotesAreAwaited(const Turn& turn) {
   const std::set<std::string> voters = VotersOf(state, turn.now);
   for (const auto& [node, member] : state.members) {
     if (node != state.durable.primary && voters.count(node) == 0 &&
-        IsHeard(state, member, turn.now) && member.report->data_is_complete &&
+        VoteCounts(state.durable, node) && IsHeard(state, member, turn.now) &&
+        member.report->data_is_complete &&
         member.report->system_identifier == state.durable.system_identifier) {
       return true;
     }
@@ -306,8 +309,9 @@ bool OldPrimaryCanResume(const Turn& turn) {
   bool somebody_may_vote = turn.state().members.size() > 1 &&
                            turn.now - turn.state().started_at < turn.spec().failover.detect_after;
   for (const auto& [node, member] : turn.state().members) {
-    somebody_may_vote |= node != turn.durable().primary && member.connected &&
-                         member.report.has_value() && member.report->data_is_complete;
+    somebody_may_vote |= node != turn.durable().primary && VoteCounts(turn.durable(), node) &&
+                         member.connected && member.report.has_value() &&
+                         member.report->data_is_complete;
   }
   return !somebody_may_vote || turn.InStageFor() >= turn.timing.resume_after;
 }
@@ -388,8 +392,8 @@ std::vector<Candidate> CandidatesOf(const ClusterState& state, BootTime now) {
   for (const std::string& node : VotersOf(state, now)) {
     const Report& report = *state.members.at(node).report;
     const uint32_t priority = PriorityOf(state.durable.spec, node);
-    if (priority > 0 && !report.replay_paused && report.data_is_complete &&
-        report.system_identifier == state.durable.system_identifier) {
+    if (priority > 0 && !InMaintenance(state.durable, node) && !report.replay_paused &&
+        report.data_is_complete && report.system_identifier == state.durable.system_identifier) {
       candidates.push_back(Candidate{node, *report.ballot, priority});
     }
   }
@@ -449,6 +453,9 @@ std::string WhyNotEligible(const ClusterState& state, const std::string& node, B
   }
   if (PriorityOf(state.durable.spec, node) == 0) {
     return "failover.priority is 0";
+  }
+  if (InMaintenance(state.durable, node)) {
+    return "it is in maintenance";
   }
   if (!IsHeard(state, *member, now)) {
     return "its agent is not heard";

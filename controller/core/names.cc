@@ -13,7 +13,8 @@ namespace {
 std::vector<std::string> StandbyAddresses(const ClusterState& state) {
   std::vector<std::string> addresses;
   for (const auto& [node, member] : state.members) {
-    if (node != state.durable.primary && member.attached && !member.address.empty()) {
+    if (node != state.durable.primary && member.attached && !member.address.empty() &&
+        !InMaintenance(state.durable, node)) {
       addresses.push_back(member.address);
     }
   }

@@ -157,6 +157,36 @@ bool IsUnconfirmed(const Durable& durable) {
   return !durable.older.empty() || durable.sole_copy;
 }
 
+bool IsInAnyQuorum(const Durable& durable, const std::string& node) {
+  return Contains(durable.quorum.standbys, node) ||
+         std::any_of(durable.older.begin(), durable.older.end(),
+                     [&node](const Quorum& older) { return Contains(older.standbys, node); });
+}
+
+bool VoteCounts(const Durable& durable, const std::string& node) {
+  return !InMaintenance(durable, node) || IsInAnyQuorum(durable, node);
+}
+
+std::string WhyQuorumNeeds(const ClusterState& state, const std::string& node) {
+  const Durable& durable = state.durable;
+  const SynchronousSpec& wanted = durable.spec.synchronous;
+  const bool hands_over = node == durable.primary;
+  if (wanted.durability != DataDurability::kRequired ||
+      !(hands_over || Contains(durable.quorum.standbys, node))) {
+    return "";
+  }
+  const auto standbys =
+      std::count_if(state.members.begin(), state.members.end(), [&](const auto& member) {
+        return member.first != node && member.second.attached && MayConfirm(durable, member.first);
+      });
+  const auto others = std::max<int64_t>(standbys - (hands_over ? 1 : 0), 0);
+  return others >= int64_t{wanted.number}
+             ? ""
+             : absl::StrCat("synchronous.dataDurability is required, and without ", node, " only ",
+                            others, " of ", wanted.number,
+                            " standbys could confirm commits; writes would wait");
+}
+
 bool KeepPromises(const std::set<std::string>& voters, const Durable& durable) {
   const auto is_kept = [&voters](const Quorum& quorum) {
     const bool asynchronous_by_choice = quorum.number == 0 && !quorum.standbys.empty();
@@ -178,7 +208,7 @@ Quorum QuorumForNewPrimary(const Durable& durable,
   const SynchronousSpec& wanted = durable.spec.synchronous;
   Quorum quorum;
   for (const std::string& node : voters) {
-    if (node != primary && Contains(durable.spec.nodes, node)) {
+    if (node != primary && Contains(durable.spec.nodes, node) && MayConfirm(durable, node)) {
       quorum.standbys.push_back(node);
     }
   }
@@ -221,7 +251,7 @@ Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timin
 
   Quorum target;
   for (const auto& [node, member] : state.members) {
-    if (node == durable.primary) {
+    if (node == durable.primary || !MayConfirm(durable, node)) {
       continue;
     }
     const bool lately_gone =
@@ -238,8 +268,8 @@ Quorum TargetQuorum(const ClusterState& state, BootTime now, const Timing& timin
   const bool fewer = target.number < durable.spec.synchronous.number;
   if (fewer && durable.spec.synchronous.durability == DataDurability::kRequired &&
       target.number < present.number) {
-    target =
-        present;  // `required` waits rather than acknowledge a commit that is on fewer machines
+    // `required` waits rather than acknowledge a commit that is on fewer machines.
+    target = present;
     target.witness.clear();
   }
   return target;

@@ -32,6 +32,17 @@ bool KeepPromises(const std::set<std::string>& voters, const Durable& durable);
 // present quorum.
 bool IsUnconfirmed(const Durable& durable);
 
+// Whether commits may have been acknowledged because `node` confirmed them.
+bool IsInAnyQuorum(const Durable& durable, const std::string& node);
+
+// Whether the vote of `node` is asked for. Not in maintenance, once no commit rests on it: what it
+// received beyond the others is no reason to promote nobody.
+bool VoteCounts(const Durable& durable, const std::string& node);
+
+// Why `node`, a standby or the primary that hands over, cannot be done without: `required` would
+// find too few standbys that stream. Empty: it can.
+std::string WhyQuorumNeeds(const ClusterState& state, const std::string& node);
+
 // The quorum a new primary starts with: the members that just voted, so that a second loss can be
 // survived at once. If nobody else is left, or fewer than `required` asks for, all others: commits
 // wait until they are back or a durable step lowers the number.

@@ -5,12 +5,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/error.h"
+#include "controller/core/care.h"
 #include "controller/core/failover.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/turn.h"
 
 namespace pgmahout::controller {
-namespace {
 
 absl::Status Refuse(const ClusterState& state,
                     absl::string_view verb,
@@ -31,6 +31,8 @@ absl::Status RefuseInQuarantine(const ClusterState& state, absl::string_view ver
                              "pgmahout cluster failover ",
                              state.durable.spec.name, " --accept-data-loss"));
 }
+
+namespace {
 
 // Empty: `node` can take over now without a loss and without a long wait.
 std::string WhyNotTarget(const ClusterState& state, const std::string& node, BootTime now) {
@@ -62,6 +64,9 @@ absl::Status CheckSwitchover(const ClusterState& state, const std::string& targe
   if (durable.stage != Stage::kRunning) {
     return Refuse(state, "switch over", {"a change of primary is under way, or there is none"},
                   "Wait until it is over: pgmahout watch " + durable.spec.name);
+  }
+  if (durable.paused) {
+    return RefuseWhilePaused(state, "switch over");
   }
   if (!IsHeard(state, primary, now) || primary.report->server != ServerState::kRunning) {
     return Refuse(state, "switch over",
@@ -112,6 +117,10 @@ absl::Status CheckFailover(const ClusterState& state,
   if (!request.target.empty() &&
       (FindMember(state, request.target) == nullptr || request.target == durable.primary)) {
     return Refuse(state, "fail over", {absl::StrCat(request.target, " is no standby")}, "");
+  }
+  if (InMaintenance(durable, request.target)) {
+    return Refuse(state, "fail over", {absl::StrCat(request.target, " is in maintenance")},
+                  absl::StrCat("End it: pgmahout node maintenance ", request.target, " --off"));
   }
   const MemberView& primary = PrimaryOf(state);
   const bool primary_runs =

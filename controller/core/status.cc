@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "controller/core/status.h"
 
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "controller/core/care.h"
 #include "controller/core/disk.h"
 #include "controller/core/failover.h"
 #include "controller/core/quarantine.h"
@@ -27,6 +30,9 @@ std::string DetailOf(const Report& report) {
 std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
   std::vector<std::string> complaints;
   for (const auto& [node, member] : state.members) {
+    if (InMaintenance(state.durable, node)) {
+      continue;  // by choice
+    }
     if (!member.connected || !member.report.has_value()) {
       complaints.push_back(absl::StrCat(node, ": its agent is not connected"));
       continue;
@@ -41,6 +47,10 @@ std::vector<std::string> Complaints(const ClusterState& state, BootTime now) {
     if (!member.report->step_error.empty()) {
       complaints.push_back(
           absl::StrCat(node, ": ", member.report->step, ": ", member.report->step_error));
+    } else if (node == state.durable.primary && state.durable.stage == Stage::kRunning &&
+               IsDown(*member.report)) {
+      complaints.push_back(
+          absl::StrCat(node, ": PostgreSQL does not run (", MemberStateOf(state, node, now), ")"));
     } else if (node != state.durable.primary && !member.attached) {
       complaints.push_back(absl::StrCat(node, ": does not stream (",
                                         MemberStateOf(state, node, now), ")",
@@ -79,6 +89,14 @@ std::vector<std::string> Notices(const ClusterState& state) {
     if (member.report.has_value() && member.report->replay_paused) {
       notices.push_back(absl::StrCat("WAL replay of ", node, " is paused"));
     }
+    if (member.report.has_value() && !member.report->pending_restart.empty()) {
+      notices.push_back(absl::StrCat(
+          node, " waits for a restart: ", absl::StrJoin(member.report->pending_restart, ", ")));
+    }
+  }
+  const std::set<std::string>& maintenance = state.durable.maintenance;
+  if (!maintenance.empty()) {
+    notices.push_back(absl::StrCat("in maintenance: ", absl::StrJoin(maintenance, ", ")));
   }
   return notices;
 }
@@ -86,7 +104,7 @@ std::vector<std::string> Notices(const ClusterState& state) {
 std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
   std::vector<std::string> missing;
   for (const auto& [node, member] : state.members) {
-    if (node == state.durable.primary) {
+    if (node == state.durable.primary || !VoteCounts(state.durable, node)) {
       continue;
     }
     const bool voted = member.report.has_value() && member.report->ballot.has_value() &&
@@ -132,9 +150,42 @@ Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
                        state.durable.spec.name, " --accept-data-loss")};
 }
 
+// What people asked for and is not over yet.
+std::vector<std::string> WorkOf(const Durable& durable) {
+  std::vector<std::string> work;
+  if (!durable.reinit.node.empty()) {
+    work.push_back(absl::StrCat(
+        durable.reinit.node,
+        durable.reinit.is_ordered ? " is copied anew" : " leaves the quorum, to be copied anew"));
+  }
+  if (!durable.restart.nodes.empty()) {
+    work.push_back(absl::StrCat("a rolling restart is under way: ",
+                                absl::StrJoin(durable.restart.nodes, ", then ")));
+  }
+  return work;
+}
+
+Phase PhaseWhilePaused(const ClusterState& state, BootTime now) {
+  std::vector<std::string> reasons = {absl::StrCat(
+      "nothing is repaired or moved until: pgmahout cluster resume ", state.durable.spec.name)};
+  for (const std::string& held_back : HeldBackByPause(state, now)) {
+    reasons.push_back(absl::StrCat("held back: ", held_back));
+  }
+  for (std::string& complaint : Complaints(state, now)) {
+    reasons.push_back(std::move(complaint));
+  }
+  for (std::string& notice : Notices(state)) {
+    reasons.push_back(std::move(notice));
+  }
+  return {"Paused", absl::StrJoin(reasons, "; ")};
+}
+
 Phase PhaseWhileRunning(const ClusterState& state, BootTime now) {
   std::vector<std::string> complaints = Complaints(state, now);
   const Durable& durable = state.durable;
+  for (std::string& work : WorkOf(durable)) {
+    complaints.push_back(std::move(work));
+  }
   if (!durable.spec.dns.primary.empty() && !state.names.in_sync) {
     complaints.push_back(absl::StrCat("DNS: ", durable.spec.dns.primary, " is not up to date",
                                       state.names.error.empty() ? "" : ": ", state.names.error));
@@ -198,7 +249,7 @@ Phase PhaseOf(const ClusterState& state, BootTime now) {
     case Stage::kCreating:
       return {"Creating", absl::StrJoin(Complaints(state, now), "; ")};
     case Stage::kRunning:
-      return PhaseWhileRunning(state, now);
+      return state.durable.paused ? PhaseWhilePaused(state, now) : PhaseWhileRunning(state, now);
     case Stage::kStopping:
       return {"SwitchingOver", absl::StrCat("waits for the clean stop of ", state.durable.primary)};
     case Stage::kFencing:
@@ -249,6 +300,9 @@ std::string EligibleReasonOf(const ClusterState& state, const std::string& node,
 std::string SyncStateOf(const ClusterState& state, const std::string& node) {
   if (node == state.durable.primary) {
     return "";
+  }
+  if (!MayConfirm(state.durable, node) && IsInAnyQuorum(state.durable, node)) {
+    return "leaving";
   }
   return state.durable.quorum.number > 0 && Contains(state.durable.quorum.standbys, node) ? "quorum"
                                                                                           : "async";

@@ -10,8 +10,9 @@
 namespace pgmahout::controller {
 
 struct Phase {
-  std::string name;    // Creating, Healthy, Degraded, FailingOver, SwitchingOver, NoPrimary
-  std::string reason;  // Healthy may have one too: what will become a problem
+  std::string name;  // Creating, Healthy, Degraded, FailingOver, SwitchingOver, NoPrimary, Paused
+  std::string
+      reason;  // Healthy may have one too: what will become a problem, or waits for a person
 };
 
 Phase PhaseOf(const ClusterState& state, BootTime now);
@@ -26,7 +27,8 @@ std::string WitnessStateOf(const ClusterState& state, BootTime now);
 // primary runs also that it does not stream from it. Empty: it would be.
 std::string EligibleReasonOf(const ClusterState& state, const std::string& node, BootTime now);
 
-// "quorum", "async", or empty for the primary.
+// "quorum", "async", or empty for the primary. "leaving": in maintenance or to be copied anew, but
+// commits may still rest on it.
 std::string SyncStateOf(const ClusterState& state, const std::string& node);
 
 }  // namespace pgmahout::controller

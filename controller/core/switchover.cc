@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "controller/core/care.h"
 #include "controller/core/failover.h"
 #include "controller/core/promotion.h"
 #include "controller/core/turn.h"
@@ -59,6 +60,26 @@ bool SuccessorIsReady(const Turn& turn) {
   return InStage(turn, Stage::kStopping) && HasStoppedCleanly(turn) && Successor(turn).has_value();
 }
 
+// A restart of the primary where it is: nobody else is asked.
+bool StoppedToStartAgain(const Turn& turn) {
+  return InStage(turn, Stage::kStopping) && turn.durable().target == turn.durable().primary &&
+         HasStoppedCleanly(turn) && IsDown(*Primary(turn).report);
+}
+
+void StartAgain(const Turn& turn, absl::string_view rule) {
+  turn.durable().target.clear();
+  turn.EnterStage(Stage::kPromoting);
+  turn.Note(rule, turn.durable().primary, "stopped cleanly; it has every commit and starts again",
+            true);
+}
+
+// If it does not stop as it should it is replaced like any other primary.
+void ForgetRestartInPlace(const Turn& turn) {
+  if (turn.durable().target == turn.durable().primary) {
+    turn.durable().target.clear();
+  }
+}
+
 // Standbys get a moment to tell how far they have come; then they are asked to vote.
 bool CleanStopReached(const Turn& turn) {
   const MemberView& primary = Primary(turn);
@@ -71,6 +92,7 @@ bool CleanStopReached(const Turn& turn) {
 }
 
 void FenceStopped(const Turn& turn, absl::string_view rule) {
+  ForgetRestartInPlace(turn);
   turn.EnterStage(Stage::kFencing);
   turn.Note(rule, turn.durable().primary,
             Primary(turn).report->clean_stop ? "stopped cleanly; standbys vote"
@@ -86,6 +108,7 @@ bool CleanStopOverdue(const Turn& turn) {
 void FenceOverdue(const Turn& turn, absl::string_view rule) {
   BeginEpoch(turn);
   turn.durable().planned = false;
+  ForgetRestartInPlace(turn);
   turn.EnterStage(Stage::kFencing);
   turn.Note(rule, turn.durable().primary, "it did not stop in time; treated as lost", true);
 }
@@ -111,8 +134,22 @@ void PromoteSuccessor(const Turn& turn, absl::string_view rule) {
 
 }  // namespace
 
+void BeginSwitchover(const Turn& turn, const std::string& target, absl::string_view purpose) {
+  Durable& durable = turn.durable();
+  BeginEpoch(turn);
+  durable.planned = true;
+  durable.target = target;
+  turn.EnterStage(Stage::kStopping);
+  const std::string where = target.empty()              ? "to the best standby"
+                            : target == durable.primary ? "stops to start again where it is"
+                                                        : absl::StrCat("to ", target);
+  turn.Note("switchover-requested", durable.primary,
+            absl::StrCat(where, purpose.empty() ? "" : ", ", purpose), true);
+}
+
 const std::vector<Rule>& SwitchoverRules() {
   static const std::vector<Rule> rules = {
+      {"start-again-in-place", StoppedToStartAgain, StartAgain},
       {"promote-successor", SuccessorIsReady, PromoteSuccessor},
       {"clean-stop-reached", CleanStopReached, FenceStopped},
       {"clean-stop-overdue", CleanStopOverdue, FenceOverdue},

@@ -109,6 +109,16 @@ inline uint32_t PriorityOf(const ClusterSpec& spec, const std::string& node) {
   return found == spec.failover.priority.end() ? 100 : found->second;
 }
 
+// A person works on it: it is in no quorum, never promoted, and not started when it is stopped.
+inline bool InMaintenance(const Durable& durable, const std::string& node) {
+  return durable.maintenance.count(node) > 0;
+}
+
+// Whether `node` may be a member of a quorum: nobody is about to stop it for long.
+inline bool MayConfirm(const Durable& durable, const std::string& node) {
+  return !InMaintenance(durable, node) && durable.reinit.node != node;
+}
+
 inline bool Contains(const std::vector<std::string>& list, const std::string& item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
@@ -132,6 +142,9 @@ const std::vector<Rule>& FailoverRules();
 const std::vector<Rule>& SwitchoverRules();
 const std::vector<Rule>& WitnessRules();
 const std::vector<Rule>& QuorumRules();
+const std::vector<Rule>& MaintenanceRules();
+const std::vector<Rule>& ReinitRules();
+const std::vector<Rule>& RestartRules();
 const std::vector<Rule>& NamesRules();
 
 }  // namespace pgmahout::controller

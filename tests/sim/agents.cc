@@ -21,6 +21,7 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
   Server& server = vm.server;
   sql.in_recovery = server.in_recovery;
   sql.timeline = vm.disk.timeline;
+  sql.server_started = server.started;
   sql.config_id = agent::ConfigIdOf(server.loaded.text);
   sql.synchronous_standby_names = agent::RenderSynchronousStandbyNames(server.loaded.quorum);
   sql.since_config_load = now_ - server.loaded_at;

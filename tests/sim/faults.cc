@@ -343,6 +343,7 @@ void Simulation::HealAll() {
     vm.hung_until = now_;
     vm.disk_stuck_until = now_;
   }
+  EndCare();
 }
 
 }  // namespace pgmahout::sim

@@ -32,6 +32,9 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
                          timeline->second, " and at ", epoch));
     }
   }
+  if (promoted && stored_.maintenance.count(vm.name) > 0) {
+    Break(absl::StrCat(vm.name, " is promoted although it is in maintenance"));
+  }
   promotions_ += promoted ? 1 : 0;
   era_[vm.name] = epoch;
   // With onCrash: restart one that nobody hears may start again beside its successor, as long as

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tests/sim/simulation.h"
 
@@ -57,11 +58,12 @@ void Simulation::KeepConnections() {
 // ---- The controller ----
 
 void Simulation::Feed(const controller::Event& event) {
-  const uint64_t epoch_before = state_.durable.epoch;
+  const controller::Durable before = state_.durable;
   const controller::Outcome outcome = controller::Advance(state_, event, now_);
   for (const controller::Entry& entry : outcome.entries) {
     Say(absl::StrCat("controller e", entry.epoch, " ", entry.rule, " ", entry.node, ": ",
                      entry.message));
+    gave_up_ = gave_up_ || absl::EndsWith(entry.rule, "-given-up");
   }
   if (options_.broken.effects_before_store) {
     state_ = outcome.state;
@@ -71,7 +73,8 @@ void Simulation::Feed(const controller::Event& event) {
     state_ = outcome.state;
     Perform(outcome);
   }
-  CheckEpoch(epoch_before);
+  CheckEpoch(before.epoch);
+  CheckCare(before, event);
 }
 
 // False: the controller ended on the way.

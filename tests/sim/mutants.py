@@ -19,6 +19,8 @@ QUORUM = "controller/core/quorum.cc"
 QUARANTINE = "controller/core/quarantine.cc"
 ADVANCE = "controller/core/advance.cc"
 DESIRED = "controller/core/desired.cc"
+REINIT = "controller/core/reinit.cc"
+RESTART = "controller/core/restart.cc"
 NAMES = "controller/core/names.cc"
 RECONCILER = "agent/core/reconciler.cc"
 REPORT = "agent/core/report.cc"
@@ -116,7 +118,7 @@ MUTANTS = [
     ("a-lost-standby-stays-in-the-quorum", QUORUM,
      "now - *member.not_streaming_since < gone_after);", "true);"),
     ("required-commits-alone", QUORUM,
-     "    target = present;  // `required` waits", "    return target;  // `required` waits"),
+     "    target = present;\n", "    return target;\n"),
     # Switchover
     ("a-crash-passes-for-a-clean-stop", SWITCHOVER,
      "         primary.report->clean_stop && primary.report->write_lsn.valid() &&", "         primary.report->write_lsn.valid() &&"),
@@ -174,6 +176,25 @@ MUTANTS = [
      "  return !quorum.standbys.empty();", "--witness", "--durability", "required"),
     ("who-is-alone-is-fenced-all-the-same", ALONE,
      "  return is_alone ? std::max(*deadline, world.now + world.lease->length) : deadline;", "  return deadline;", "--witness"),
+    # What people ask for
+    ("a-pause-is-forgotten", FAILOVER,
+     "turn.spec().failover.automatic && !turn.durable().paused;", "turn.spec().failover.automatic;"),
+    ("hands-are-on-during-a-pause", DESIRED,
+     "  return (durable.paused && durable.stage == Stage::kRunning && node != durable.spec.witness) ||\n         (InMaintenance", "  return (InMaintenance"),
+    ("maintenance-is-promoted", FAILOVER,
+     "!InMaintenance(state.durable, node) && !report.replay_paused &&", "!report.replay_paused &&"),
+    ("maintenance-stays-in-the-quorum", QUORUM,
+     "    if (node == durable.primary || !MayConfirm(durable, node)) {", "    if (node == durable.primary) {"),
+    ("a-copy-is-given-up-while-commits-rest-on-it", REINIT,
+     " && !IsInAnyQuorum(turn.durable(), reinit.node) &&", " &&"),
+    ("an-order-to-copy-is-obeyed-again", STANDBY,
+     "world.memory.data_number == world.desired->rebuild_directory;", "world.memory.data_number > 0;"),
+    ("an-order-to-restart-is-obeyed-again", STANDBY,
+     "world.observation.sql->server_started == world.desired->restart_server;", "world.observation.sql->server_started != 0;"),
+    ("a-restart-does-not-wait-for-the-stream", RESTART,
+     "(Present(turn) == turn.durable().primary || StreamsAnew(member));", "true;"),
+    ("a-stream-of-the-old-server-passes-for-one-of-the-new", RESTART,
+     "  return member.report->receiver_streaming && member.attached && member.replays;", "  return member.attached && member.replays;"),
     # Names
     ("names-move-before-the-primary-is-confirmed", NAMES,
      "  return turn.durable().stage == Stage::kRunning && !turn.spec().dns.primary.empty() &&", "  return !turn.spec().dns.primary.empty() &&"),

@@ -19,7 +19,8 @@ constexpr size_t kTraceLines = 160;
 
 }  // namespace
 
-Simulation::Simulation(const Options& options) : options_(options), random_(options.seed) {
+Simulation::Simulation(const Options& options)
+    : options_(options), random_(options.seed), care_(~options.seed) {
   ClusterSpec spec;
   spec.name = "orders";
   const uint32_t shape = Random(10);
@@ -103,6 +104,7 @@ std::string Simulation::Run() {
   Advance(kFaults, /*with_faults=*/true);
   HealAll();
   AwaitHealthy(kHealing, "the last fault");
+  CareExam();
   Exam();
   if (broken_.empty()) {
     CheckHoldsAll(Primary(), "is the last primary");
@@ -124,6 +126,7 @@ void Simulation::Step(bool with_faults) {
   now_ = now_ + kStep;
   if (with_faults) {
     Fault();
+    Care();
   }
   KeepConnections();
   if (controller_frozen_since_.has_value() && now_ >= controller_thaws_) {

@@ -162,6 +162,24 @@ class Simulation {
   void Apply(const ClusterSpec& spec);
   void HealAll();
 
+  // ---- People who pause, restart and work on servers by hand (care.cc) ----
+  bool HasCare() const;
+
+  bool CareHits(uint32_t per_10000) { return care_() % 10'000 < per_10000; }
+
+  Vm& AnyVmForCare();
+  void Care();
+  void WorkByHand(Vm& vm);
+  void EndCare();
+  void CheckCare(const controller::Durable& before, const controller::Event& event);
+  void CareExam();
+  bool AwaitCare(bool (Simulation::*is_over)() const, Duration limit);
+  bool NothingIsAskedFor() const;
+  void PauseExam();
+  void MaintenanceExam();
+  void ReinitExam();
+  void RestartExam();
+
   // ---- What must work once all is well (exam.cc) ----
   void AwaitHealthy(Duration limit, const std::string& after);
   void Exam();
@@ -182,6 +200,7 @@ class Simulation {
 
   const Options options_;
   std::mt19937_64 random_;
+  std::mt19937_64 care_;  // of its own, so that seeds without care run as they did before it
   const BootTime start_ = BootTime::FromMilliseconds(100'000'000);
   BootTime now_ = start_;
   // (from, to): until when nothing gets through; "ctl" is the controller.
@@ -202,6 +221,7 @@ class Simulation {
   std::map<std::string, std::deque<Down>> down_;
   std::deque<Update> updates_;
   std::map<std::string, BootTime> isolate_at_, crash_at_;  // faults that were planned
+  bool gave_up_ = false;  // the controller ended what a person asked for before it was done
   std::string doomed_, left_behind_;  // who is lost once it is primary, and who must not follow it
   controller::NameRecords zone_;
   bool person_decided_ = false;

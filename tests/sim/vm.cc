@@ -24,6 +24,7 @@ void Vm::Load(BootTime now) {
 void Vm::StartServer(BootTime now) {
   server = Server{};
   server.running = true;
+  server.started = ++servers_started;
   server.in_recovery = disk.standby_signal;
   server.acknowledged = disk.wal.size();  // the clients of before are gone
   disk.flushed = disk.wal.size();         // recovery flushes what it reads

@@ -71,6 +71,7 @@ struct Saying {
 
 struct Server {
   bool running = false;
+  uint64_t started = 0;  // which of this VM's servers it is
   bool in_recovery = false;
   bool stopping = false;  // its shutdown checkpoint is on disk, the postmaster is not gone yet
   BootTime stopped_at;
@@ -100,6 +101,7 @@ struct Vm {
   BootTime disk_stuck_until;  // nothing written reaches the disk
   Disk disk;
   Server server;
+  uint64_t servers_started = 0;
 
   // The agent.
   agent::Orders orders;

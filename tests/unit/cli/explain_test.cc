@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // cluster explain.
+#include "controller/cli/explain.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "controller/core/quarantine.h"
+#include "controller/core/turn.h"
 #include "tests/unit/cli/fake_admin.h"
 
 namespace pgmahout::cli {
@@ -75,6 +79,30 @@ TEST_F(Explain, SaysSoWhenThePrimaryNeverChanged) {
   EXPECT_EQ(result.code, 0);
   EXPECT_THAT(result.err, HasSubstr("has never changed"));
   EXPECT_TRUE(Steps().empty());
+}
+
+TEST_F(Explain, TellsWhyAPrimaryWasRestartedWhereItIs) {
+  Add(2, 900, "restart-in-place", "db1", "stops and starts again as the primary");
+  Add(3, 1'000, "switchover-requested", "db1",
+      "stops to start again where it is, for the rolling restart");
+  Add(3, 1'300, "start-again-in-place", "db1", "stopped cleanly; it has every commit");
+  Add(3, 1'900, "promotion-confirmed", "db1", "writable on timeline 2");
+  Add(3, 1'950, "restarted", "db1", "writable again");
+  EXPECT_THAT(Steps(), ElementsAre("ask", "decide", "choose", "promote"));
+  EXPECT_THAT(Run("cluster explain orders").out, HasSubstr("for the rolling restart"));
+}
+
+TEST(ExplainRules, KnowsEveryRuleOfTheController) {
+  for (const auto* rules :
+       {&controller::FailoverRules(), &controller::SwitchoverRules(), &controller::WitnessRules(),
+        &controller::QuorumRules(), &controller::NamesRules(), &controller::MaintenanceRules(),
+        &controller::ReinitRules(), &controller::RestartRules(), &controller::QuarantineRules()}) {
+    for (const controller::Rule& rule : *rules) {
+      EXPECT_TRUE(StepOfRule(rule.name).has_value())
+          << rule.name << ": say in controller/cli/explain.cc what it means for the story";
+    }
+  }
+  EXPECT_FALSE(StepOfRule("no-such-rule").has_value());
 }
 
 }  // namespace

@@ -99,6 +99,38 @@ grpc::Status FakeAdmin::Failover(Context* context,
   return Begin(context, "Failover");
 }
 
+grpc::Status FakeAdmin::SetPause(Context* context,
+                                 const v1::PauseRequest* request,
+                                 v1::ActionResponse* response) {
+  pause_request = *request;
+  *response = action_response;
+  return Begin(context, "SetPause");
+}
+
+grpc::Status FakeAdmin::SetMaintenance(Context* context,
+                                       const v1::MaintenanceRequest* request,
+                                       v1::ActionResponse* response) {
+  maintenance_request = *request;
+  *response = action_response;
+  return Begin(context, "SetMaintenance");
+}
+
+grpc::Status FakeAdmin::Reinit(Context* context,
+                               const v1::ReinitRequest* request,
+                               v1::ActionResponse* response) {
+  reinit_request = *request;
+  *response = action_response;
+  return Begin(context, "Reinit");
+}
+
+grpc::Status FakeAdmin::Restart(Context* context,
+                                const v1::RestartRequest* request,
+                                v1::ActionResponse* response) {
+  restart_request = *request;
+  *response = action_response;
+  return Begin(context, "Restart");
+}
+
 grpc::Status FakeAdmin::DeleteCluster(Context* context,
                                       const v1::DeleteClusterRequest* /*request*/,
                                       v1::ActionResponse* response) {

@@ -34,6 +34,10 @@ class FakeAdmin : public v1::AdminService::Service {
   v1::ActionResponse action_response;
   v1::SwitchoverRequest switchover_request;
   v1::FailoverRequest failover_request;
+  v1::PauseRequest pause_request;
+  v1::MaintenanceRequest maintenance_request;
+  v1::ReinitRequest reinit_request;
+  v1::RestartRequest restart_request;
   std::vector<v1::Event> events;
   v1::ListEventsRequest events_request;
   v1::ListNodesResponse nodes;
@@ -64,6 +68,18 @@ class FakeAdmin : public v1::AdminService::Service {
   grpc::Status Failover(Context* context,
                         const v1::FailoverRequest* request,
                         v1::ActionResponse* response) override;
+  grpc::Status SetPause(Context* context,
+                        const v1::PauseRequest* request,
+                        v1::ActionResponse* response) override;
+  grpc::Status SetMaintenance(Context* context,
+                              const v1::MaintenanceRequest* request,
+                              v1::ActionResponse* response) override;
+  grpc::Status Reinit(Context* context,
+                      const v1::ReinitRequest* request,
+                      v1::ActionResponse* response) override;
+  grpc::Status Restart(Context* context,
+                       const v1::RestartRequest* request,
+                       v1::ActionResponse* response) override;
   grpc::Status DeleteCluster(Context* context,
                              const v1::DeleteClusterRequest* request,
                              v1::ActionResponse* response) override;

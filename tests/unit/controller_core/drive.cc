@@ -210,12 +210,22 @@ void Drive::StopServer(ToyNode& toy, bool clean) {
       }
     }
   }
+  toy.report.server_started = 0;
   toy.report.writable_epoch = 0;
   toy.report.attached.clear();
   toy.report.quorum_in_effect.reset();
   toy.report.receiver_streaming = false;
   toy.report.ballot.reset();
   toy.follows.clear();
+}
+
+void Drive::StartServer(ToyNode& toy, ServerRole role) {
+  if (toy.report.server != ServerState::kRunning) {
+    toy.report.server_started = ++toy.servers;
+    toy.report.data_number = std::max<uint64_t>(toy.report.data_number, 1);
+  }
+  toy.report.server = ServerState::kRunning;
+  toy.report.role = role;
 }
 
 void Drive::Obey(const std::string& name) {
@@ -254,7 +264,7 @@ void Drive::BePrimary(const std::string& name, const DesiredState& desired) {
   ToyNode& toy = nodes_.at(name);
   Report& report = toy.report;
   const bool runs = Serves(name);
-  if (!toy.promotes || (!runs && toy.started_epoch == desired.epoch)) {
+  if (!toy.promotes || (!runs && (toy.started_epoch == desired.epoch || desired.hands_off))) {
     return;  // a crashed primary waits for the controller
   }
   if (desired.assignment == Assignment::kBootstrap) {
@@ -270,8 +280,7 @@ void Drive::BePrimary(const std::string& name, const DesiredState& desired) {
   toy.follows.clear();
   report.system_identifier = kSystemIdentifier;
   report.data_is_complete = true;
-  report.server = ServerState::kRunning;
-  report.role = ServerRole::kPrimary;
+  StartServer(toy, ServerRole::kPrimary);
   report.clean_stop = false;
   report.receiver_streaming = false;
   report.roles_ready = true;
@@ -294,6 +303,18 @@ void Drive::BeStandby(const std::string& name, const DesiredState& desired) {
     StopServer(toy, /*clean=*/true);
   }
   report.ballot.reset();
+  if (desired.hands_off && report.server != ServerState::kRunning) {
+    return;
+  }
+  if (desired.rebuild_directory != 0 && desired.rebuild_directory == report.data_number) {
+    StopServer(toy, /*clean=*/true);
+    report.data_number += toy.copies ? 1 : 0;
+    return;
+  }
+  if (desired.restart_server != 0 && desired.restart_server == report.server_started) {
+    StopServer(toy, /*clean=*/true);
+    return;
+  }
   const bool reachable = Serves(desired.upstream) && toy.streams;
   const bool has_copy = report.data_is_complete && !toy.was_primary;
   if (!has_copy && !(reachable && desired.may_rebuild)) {
@@ -309,8 +330,7 @@ void Drive::BeStandby(const std::string& name, const DesiredState& desired) {
     report.data_is_complete = true;
     report.timeline = upstream.report.timeline;
   }
-  report.server = ServerState::kRunning;
-  report.role = ServerRole::kStandby;
+  StartServer(toy, ServerRole::kStandby);
   report.clean_stop = false;
   report.receive_lsn = toy.lsn;
   report.replay_lsn = toy.lsn;
@@ -324,9 +344,9 @@ void Drive::Prepare(ToyNode& toy, const DesiredState& desired) {
   }
   toy.report.receiver_streaming = false;
   toy.follows.clear();
-  if (toy.votes && toy.report.data_is_complete) {
-    toy.report.server = ServerState::kRunning;
-    toy.report.role = ServerRole::kStandby;
+  const bool is_left = desired.hands_off && toy.report.server != ServerState::kRunning;
+  if (toy.votes && toy.report.data_is_complete && !is_left) {
+    StartServer(toy, ServerRole::kStandby);
     toy.report.ballot = Ballot{desired.epoch, toy.report.timeline, toy.lsn};
   }
 }

@@ -29,8 +29,10 @@ struct ToyNode {
   bool streams = true;  // as standby it can reach its upstream
   bool votes = true;
   bool promotes = true;
+  bool copies = true;        // an ordered base backup comes to its end
   bool was_primary = false;  // its data has no standby.signal
   uint64_t started_epoch = 0;
+  uint64_t servers = 0;  // how many were started
   std::string follows;
   Lsn lsn;
   Report report;
@@ -109,6 +111,7 @@ class Drive {
   void BeStandby(const std::string& name, const DesiredState& desired);
   void Prepare(ToyNode& toy, const DesiredState& desired);
   void StopServer(ToyNode& toy, bool clean);
+  void StartServer(ToyNode& toy, ServerRole role);
   bool Serves(const std::string& name) const;
 
   BootTime now_ = BootTime::FromMilliseconds(1'000'000);

@@ -91,6 +91,8 @@ ClusterState Settled(ClusterSpec spec) {
     member.last_heard = kNow;
     member.sequence = 7;
     member.report = is_primary ? ReportOfPrimary(durable) : ReportOfStandby();
+    member.report->server_started = 100;
+    member.report->data_number = 1;
     member.attached = member.replays = !is_primary;
     if (is_primary) {
       member.wal_end = kEnd;
@@ -100,6 +102,7 @@ ClusterState Settled(ClusterSpec spec) {
       durable.names.standby_addresses.push_back(member.address);
     }
   }
+  state.restart_since = kNow;
   state.names.in_sync = true;
   state.names.next_attempt = kNow + Duration{60'000};
   return state;

@@ -47,6 +47,8 @@ Report FullReport() {
   report.disk_full_in = Duration{60'000};
   report.receiver_trouble = "no WAL receiver runs";
   report.diverged = DivergedWal{4, 3, Lsn{600}, Lsn{700}};
+  report.server_started = 1'700'000'000'123'456;
+  report.data_number = 3;
   return report;
 }
 
@@ -114,6 +116,9 @@ DesiredState FullDesiredState() {
   desired.credentials = {{"orders_app", "SCRAM-SHA-256$4096:x$y:z"}};
   desired.may_rebuild = true;
   desired.clean_stop = true;
+  desired.hands_off = true;
+  desired.rebuild_directory = 3;
+  desired.restart_server = 1'700'000'000'123'456;
   return desired;
 }
 
