@@ -35,8 +35,4 @@ bool OldPrimaryIsFenced(const ClusterState& state, BootTime now, const Timing& t
 // Its last lease is over. Alone it proves nothing: witnesses may have kept it writable.
 bool LeaseIsOver(const ClusterState& state, BootTime now);
 
-// Why `node` would not be promoted if the primary were lost now; empty: it would be, or it is the
-// primary.
-std::string WhyNotEligible(const ClusterState& state, const std::string& node, BootTime now);
-
 }  // namespace pgmahout::controller

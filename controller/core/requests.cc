@@ -6,7 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "common/base/error.h"
 #include "controller/core/care.h"
-#include "controller/core/failover.h"
+#include "controller/core/eligibility.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/turn.h"
 

@@ -9,7 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "controller/core/care.h"
 #include "controller/core/disk.h"
-#include "controller/core/failover.h"
+#include "controller/core/eligibility.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"

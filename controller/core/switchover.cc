@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/core/care.h"
+#include "controller/core/eligibility.h"
 #include "controller/core/failover.h"
 #include "controller/core/promotion.h"
 #include "controller/core/turn.h"

@@ -7,7 +7,7 @@
 #include <functional>
 #include <limits>
 
-#include "controller/core/failover.h"
+#include "controller/core/eligibility.h"
 #include "tests/unit/controller_core/drive.h"
 
 namespace pgmahout::controller {

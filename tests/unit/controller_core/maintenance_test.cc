@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
-#include "controller/core/failover.h"
+#include "controller/core/eligibility.h"
 #include "controller/core/status.h"
 #include "tests/unit/controller_core/drive.h"
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
-#include "controller/core/failover.h"
+#include "controller/core/eligibility.h"
 #include "tests/unit/controller_core/states.h"
 
 namespace pgmahout::controller {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "controller/core/failover.h"
+#include "controller/core/eligibility.h"
 #include "controller/core/status.h"
 #include "tests/unit/controller_core/states.h"
 
