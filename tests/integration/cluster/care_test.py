@@ -142,7 +142,7 @@ class Care(ClusterCase):
         self.assertIn("no parameter waits for a restart", text)
         client = self.start_client()
         before, old = self.pids(), self.fleet.primary().node
-        self.fleet.apply(self.fleet.spec((r"work_mem: 16MB", "work_mem: 16MB, max_connections: 150")))
+        self.fleet.apply(self.fleet.spec((r"( *)work_mem: 16MB", r"\1work_mem: 16MB\n\1max_connections: 150")))
         for node in self.nodes:
             wait_for(lambda n=node: f"{n} waits for a restart: max_connections"
                      in self.fleet.cluster_json()["phaseReason"], 20, f"{node} to wait for a restart")
