@@ -227,9 +227,11 @@ class InReports(RogueCase):
         self.take_its_place()
         epoch = self.status["epoch"] + 1
         lie = {"epoch": epoch, "ballot": {"epoch": epoch, "timeline": 1, "lsn": FUTURE}, "receiverStreaming": False}
-        rogue = self.rogue(**lie)
+        rogue = self.rogue()
         since = self.now()
         os.kill(self.fleet.agents[self.primary].postmaster_pid(), signal.SIGKILL)
+        # Sooner it would be evidence of an old store.
+        wait_for(lambda: self.fleet.cluster_json()["epoch"] >= epoch, 10, "the controller to begin an epoch")
         self.tell_for(8, rogue, **lie)
         self.writes_resume(client, since)
         self.assertNotEqual(self.fleet.wait_for_primary(), self.victim)
