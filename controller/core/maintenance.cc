@@ -56,8 +56,8 @@ absl::Status CheckMaintenance(const ClusterState& state,
 }
 
 void TakeMaintenance(const Turn& turn, const MaintenanceRequested& event) {
-  if (!CheckMaintenance(turn.state(), event, turn.now).ok() ||
-      event.on == InMaintenance(turn.durable(), event.node)) {
+  const absl::Status check = CheckMaintenance(turn.state(), event, turn.now);
+  if (!check.ok() || event.on == InMaintenance(turn.durable(), event.node)) {
     return;
   }
   if (!event.on) {

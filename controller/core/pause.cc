@@ -45,7 +45,8 @@ absl::Status CheckPause(const ClusterState& state, const PauseRequested& request
 }
 
 void TakePause(const Turn& turn, const PauseRequested& event) {
-  if (!CheckPause(turn.state(), event, turn.now).ok() || event.paused == turn.durable().paused) {
+  const absl::Status check = CheckPause(turn.state(), event, turn.now);
+  if (!check.ok() || event.paused == turn.durable().paused) {
     return;
   }
   if (!event.paused) {
@@ -64,8 +65,7 @@ std::vector<std::string> HeldBackByPause(const ClusterState& state, BootTime now
   resumed.durable.paused = false;
   std::vector<std::string> held_back;
   for (const Entry& entry : Advance(resumed, Tick{}, now).entries) {
-    held_back.push_back(absl::StrCat(entry.rule, entry.node.empty() ? "" : " of ", entry.node, ": ",
-                                     entry.message));
+    held_back.push_back(absl::StrCat(entry.rule, " of ", entry.node, ": ", entry.message));
   }
   for (const auto& [node, member] : state.members) {
     const bool is_left = node != state.durable.primary && member.report.has_value() &&

@@ -22,8 +22,9 @@ using Steps = std::vector<std::string>;
 std::string LikelySuccessor(const ClusterState& state, const std::string& target, BootTime now) {
   std::vector<Candidate> candidates;
   for (const auto& [node, member] : state.members) {
-    if (node != state.durable.primary && (target.empty() || node == target) &&
-        CheckSwitchover(state, node, now).ok()) {
+    const bool is_asked_for = target.empty() || node == target;
+    const absl::Status check = CheckSwitchover(state, node, now);  // refuses the primary, too
+    if (is_asked_for && check.ok()) {
       candidates.push_back(Candidate{
           node, Ballot{state.durable.epoch, member.report->timeline, member.report->receive_lsn},
           PriorityOf(state.durable.spec, node)});

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/check.h"
 #include "controller/core/care.h"
 #include "controller/core/quorum.h"
 #include "controller/core/turn.h"
@@ -105,7 +106,7 @@ bool OthersStream(const Turn& turn) {
 
 // Nothing else may be under way: two members that are away at once are one too many.
 bool NextMayBegin(const Turn& turn) {
-  if (!IsUnderWay(turn) || turn.durable().restart.server != 0 || !InStage(turn, Stage::kRunning) ||
+  if (!IsUnderWay(turn) || !InStage(turn, Stage::kRunning) || turn.durable().restart.server != 0 ||
       IsUnconfirmed(turn.durable()) || !IsHeard(turn.state(), Primary(turn), turn.now) ||
       !OthersStream(turn)) {
     return false;
@@ -123,17 +124,18 @@ void RestartStandby(const Turn& turn, absl::string_view rule) {
   turn.Note(rule, Present(turn), "told to restart");
 }
 
+// Asked after StandbyIsNext(), as the next rule.
 bool SwitchoverIsNext(const Turn& turn) {
-  return NextMayBegin(turn) && Present(turn) == turn.durable().primary &&
-         !turn.durable().restart.in_place && CheckSwitchover(turn.state(), "", turn.now).ok();
+  return NextMayBegin(turn) && !turn.durable().restart.in_place &&
+         CheckSwitchover(turn.state(), "", turn.now).ok();
 }
 
 bool PrimaryInPlaceIsNext(const Turn& turn) {
-  return NextMayBegin(turn) && Present(turn) == turn.durable().primary &&
-         turn.durable().restart.in_place;
+  return NextMayBegin(turn) && turn.durable().restart.in_place;
 }
 
 void StopPrimary(const Turn& turn, const std::string& target) {
+  PGM_CHECK(Present(turn) == turn.durable().primary);
   const uint64_t server = PresentMember(turn)->report->server_started;
   BeginSwitchover(turn, target, "for the rolling restart");
   turn.durable().restart.server = server;

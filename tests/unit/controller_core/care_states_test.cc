@@ -258,6 +258,25 @@ TEST(Maintenance, CountsInNoVoteOnceNoCommitRestsOnIt) {
   EXPECT_TRUE(VoteCounts(state.durable, "db3"));
 }
 
+TEST(Maintenance, KeepsNobodyWaitingForItsVote) {
+  ClusterState state = Voted();
+  state.durable.accept_data_loss = true;
+  state.durable.quorum = Quorum{1, {"db2", "db4"}};  // db4 is lost for good
+  state.stage_since = kNow;
+  ReportFrom(state, "db3").ballot.reset();
+  EXPECT_FALSE(Fires(state, "promote-accepting-loss")) << "its vote may still come";
+  state.durable.maintenance = {"db3"};
+  EXPECT_TRUE(Fires(state, "promote-accepting-loss"));
+}
+
+TEST(Maintenance, IsNoPlaceForAPrimary) {
+  ClusterState state = Voted();
+  state.durable.maintenance = {"db3"};
+  state.durable.spec.failover.priority = {{"db2", 1}, {"db3", 100}};
+  EXPECT_TRUE(VoteCounts(state.durable, "db3")) << "commits may rest on it";
+  EXPECT_EQ(Look(state).state.durable.primary, "db2");
+}
+
 TEST(Maintenance, RequiredKeepsWhoIsNeeded) {
   ClusterSpec spec = SpecOf(3);
   spec.synchronous.durability = DataDurability::kRequired;

@@ -146,6 +146,16 @@ TEST(Durable, IsAnotherWithAnyFieldChanged) {
       [](Durable& durable) { durable.was_healthy = false; },
       [](Durable& durable) { durable.names.change += 1; },
       [](Durable& durable) { durable.rejoined["db2"] = 1; },
+      [](Durable& durable) { durable.paused = true; },
+      [](Durable& durable) { durable.maintenance = {"db2"}; },
+      [](Durable& durable) { durable.reinit.node = "db2"; },
+      [](Durable& durable) { durable.reinit.directory += 1; },
+      [](Durable& durable) { durable.reinit.epoch += 1; },
+      [](Durable& durable) { durable.reinit.is_ordered = true; },
+      [](Durable& durable) { durable.restart.nodes = {"db2"}; },
+      [](Durable& durable) { durable.restart.server += 1; },
+      [](Durable& durable) { durable.restart.epoch += 1; },
+      [](Durable& durable) { durable.restart.in_place = true; },
       [](Durable& durable) { durable.replication_password_sealed = "other"; },
   };
   const Durable before = Settled().durable;
