@@ -13,7 +13,9 @@ from machines import available  # noqa: E402
 from vm_fleet import VmFleet, wait_for  # noqa: E402
 
 RUNS = int(os.environ.get("PGM_FAULT_RUNS", "2"))
-TOLERANCE = 1.5
+# `scripts/bench failover` measures. Two runs on a machine that may be busy with other things show only what is
+# slow by design.
+TOLERANCE = 3
 SKIPPED = 77
 
 

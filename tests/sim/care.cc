@@ -81,7 +81,10 @@ void Simulation::CheckCare(const controller::Durable& before, const controller::
   // A store that is too old learns of epochs that were begun before.
   const bool was_paused = before.paused && after.paused && !after.quarantined &&
                           !before.quarantined && before.stage == controller::Stage::kRunning;
-  if (was_paused && after.epoch != before.epoch &&
+  // One that had gone on alone stays primary, but needs a new epoch to be safe.
+  const bool goes_on =
+      after.primary == before.primary && after.stage == controller::Stage::kPromoting;
+  if (was_paused && after.epoch != before.epoch && !goes_on &&
       !std::holds_alternative<controller::FailoverRequested>(event)) {
     Break("a paused cluster changes its primary by itself");
   }

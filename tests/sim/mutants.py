@@ -98,7 +98,12 @@ MUTANTS = [
     ("a-restored-store-is-trusted", QUARANTINE,
      "  turn.durable().quarantined = true;\n", "  turn.durable().quarantined = false;\n"),
     ("quarantine-waits-for-nobody", QUARANTINE,
-     "WhoIsMissing(turn.state(), turn.now).empty() &&\n", "turn.now > BootTime{} &&\n"),
+     "  const std::vector<std::string> missing = WhoIsMissing(turn.state(), turn.now);\n"
+     "  return missing.empty() && LastPrimary(turn.state()) != nullptr;\n",
+     "  for (auto& [node, member] : turn.state().members) {\n"
+     "    member.report = member.report.value_or(Report{});\n"
+     "  }\n"
+     "  return LastPrimary(turn.state()) != nullptr;\n"),
     ("votes-count-right-after-quarantine", QUARANTINE,
      "  durable.sole_copy = true;\n", ""),
     # Quorum changes
