@@ -164,6 +164,7 @@ Report ReportOf(const World& world, const std::string& step, const std::string& 
   Report report;
   report.cluster = world.memory.cluster;
   report.epoch = world.memory.epoch;
+  report.started_epoch = world.memory.started_epoch;
   report.system_identifier = seen.data.system_identifier;
   report.data_number = world.memory.data_number;
   report.server = seen.orphans ? ServerState::kStopping : seen.server;

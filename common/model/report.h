@@ -85,6 +85,7 @@ struct Report {
   bool clean_stop = false;
   std::optional<DivergedWal> diverged;
   uint64_t writable_epoch = 0;  // primary: writable since the order of this epoch
+  uint64_t started_epoch = 0;   // at which it was last started or promoted as primary; 0: never
   bool roles_ready = false;     // primary: replication role, roles and databases are as specified
   // Primary: the last epoch at which it went on alone. Witness: the last at which it allowed that.
   uint64_t alone_epoch = 0;

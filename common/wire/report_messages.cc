@@ -159,6 +159,7 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->upstream_unreachable = proto.upstream_unreachable();
   report->clean_stop = proto.clean_stop();
   report->writable_epoch = proto.writable_epoch();
+  report->started_epoch = proto.started_epoch();
   report->roles_ready = proto.roles_ready();
   report->alone_epoch = proto.alone_epoch();
   report->server_version = Printable(proto.server_version());
@@ -245,6 +246,7 @@ v1::MemberReport ToProto(const Report& report) {
   }
   proto.set_clean_stop(report.clean_stop);
   proto.set_writable_epoch(report.writable_epoch);
+  proto.set_started_epoch(report.started_epoch);
   proto.set_roles_ready(report.roles_ready);
   proto.set_alone_epoch(report.alone_epoch);
   proto.set_server_version(report.server_version);

@@ -33,19 +33,25 @@ std::string WhyMissing(const ClusterState& state, const MemberView& member, Boot
 
 // The member that was made writable last, if it still runs. Asked once nobody is missing: among all
 // members, as there is one primary per epoch (I4), nobody else can have acknowledged anything
-// later.
+// later. One that is down hides behind a primary of an earlier epoch that still runs: also those
+// that are down count.
 const std::string* LastPrimary(const ClusterState& state) {
   const std::string* last = nullptr;
   uint64_t highest = 0;  // no order has made it writable
   for (const auto& [node, member] : state.members) {
-    const Report& report = *member.report;
-    if (report.server == ServerState::kRunning && report.role == ServerRole::kPrimary &&
-        report.writable_epoch > highest) {
-      highest = report.writable_epoch;
+    const uint64_t made = std::max(member.report->started_epoch, member.report->writable_epoch);
+    if (made > highest) {
+      highest = made;
       last = &node;
     }
   }
-  return last;
+  if (last == nullptr) {
+    return nullptr;
+  }
+  const Report& report = *state.members.at(*last).report;
+  const bool runs = report.server == ServerState::kRunning && report.role == ServerRole::kPrimary &&
+                    report.writable_epoch == highest;
+  return runs ? last : nullptr;
 }
 
 bool PrimaryIsKnown(const Turn& turn) {
@@ -65,7 +71,7 @@ std::string MostAdvanced(const Turn& turn) {
     }
     const Report& report = *member.report;
     const std::tuple<uint32_t, uint64_t, Lsn> has = {
-        report.timeline, report.writable_epoch, std::max(report.write_lsn, report.receive_lsn)};
+        report.timeline, report.started_epoch, std::max(report.write_lsn, report.receive_lsn)};
     if (has > most) {
       most = has;
       best = node;

@@ -216,7 +216,8 @@ Phase PhaseInQuarantine(const ClusterState& state, BootTime now) {
       absl::StrCat(
           "the controller's store is older than what its agents have obeyed; nothing is "
           "changed until ",
-          missing.empty() ? "a primary runs" : "all have reported: ", absl::StrJoin(missing, "; "),
+          missing.empty() ? "the member runs that was made writable last" : "all have reported: ",
+          absl::StrJoin(missing, "; "),
           "; to go on without them and accept a loss: pgmahout cluster failover ",
           state.durable.spec.name, " --accept-data-loss")};
 }

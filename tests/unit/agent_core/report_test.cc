@@ -40,6 +40,12 @@ TEST(Report, WritableEpochIsToldOnlyOnceItIsStored) {
   EXPECT_EQ(ReportOn(world).writable_epoch, 0U);
 }
 
+TEST(Report, OfAServerThatIsDownTellsWhenItWasPrimary) {
+  World world = WithData(Assignment::kPrepare, /*standby=*/false);
+  world.memory.started_epoch = 3;
+  EXPECT_EQ(ReportOn(world).started_epoch, 3U);
+}
+
 TEST(Report, QuorumInEffectMeansLoadedAndSettled) {
   World world = RunningPrimary();
   world.observation.sql->since_config_load = Duration{499};

@@ -32,6 +32,7 @@ ClusterState AllHaveReported() {
   }
   Report& primary = ReportFrom(state, "db2");
   primary.writable_epoch = 2;
+  primary.started_epoch = 2;
   primary.attached[0].node = "db1";
   primary.quorum_in_effect = Quorum{1, {"db1", "db3"}};
   return state;
@@ -42,6 +43,7 @@ void MakePrimary(ClusterState& state, const std::string& node, uint64_t epoch) {
   Report& report = ReportFrom(state, node);
   report.role = ServerRole::kPrimary;
   report.writable_epoch = epoch;
+  report.started_epoch = epoch;
 }
 
 // ---- Whom it takes for the primary ----
@@ -59,8 +61,17 @@ TEST(AdoptPrimary, NeedsAFreshWordOfEveryMemberAndOneThatIsWritableByAnOrder) {
         [](ClusterState& state) { ReportFrom(state, "db2").role = ServerRole::kStandby; }},
        {"no connection to it answers",
         [](ClusterState& state) { ReportFrom(state, "db2").server = ServerState::kHung; }},
-       {"it was made writable by no order",
-        [](ClusterState& state) { ReportFrom(state, "db2").writable_epoch = 0; }}});
+       {"one that is down was made writable later",
+        [](ClusterState& state) {
+          ReportFrom(state, "db3").server = ServerState::kStopped;
+          ReportFrom(state, "db3").started_epoch = 3;
+        }},
+       {"it has not begun to write at the last epoch at which it was told to",
+        [](ClusterState& state) { ReportFrom(state, "db2").started_epoch = 3; }},
+       {"it was made writable by no order", [](ClusterState& state) {
+          ReportFrom(state, "db2").writable_epoch = 0;
+          ReportFrom(state, "db2").started_epoch = 0;
+        }}});
 }
 
 TEST(AdoptPrimary, DoesNotWaitForWhatNobodyHas) {
@@ -141,7 +152,8 @@ TEST(PhaseInQuarantine, NamesWhoIsMissingAndWhy) {
 TEST(PhaseInQuarantine, SaysThatAPrimaryMustRunWhereAllHaveReported) {
   ClusterState state = AllHaveReported();
   ReportFrom(state, "db2").server = ServerState::kStopped;
-  EXPECT_THAT(Reason(state), HasSubstr("nothing is changed until a primary runs; to go on"));
+  EXPECT_THAT(Reason(state),
+              HasSubstr("until the member runs that was made writable last; to go on"));
 }
 
 // ---- A person does not want to wait ----
@@ -153,6 +165,7 @@ ClusterState NobodyRuns() {
   stopped.server = ServerState::kStopped;
   stopped.role = ServerRole::kUnknown;
   stopped.writable_epoch = 0;
+  stopped.started_epoch = 0;
   ReportFrom(state, "db1").timeline = 1;
   ReportFrom(state, "db1").receive_lsn = Wal(500);
   ReportFrom(state, "db3").receive_lsn = Wal(111);

@@ -285,6 +285,7 @@ void Drive::BePrimary(const std::string& name, const DesiredState& desired) {
   report.receiver_streaming = false;
   report.roles_ready = true;
   report.writable_epoch = desired.epoch;
+  report.started_epoch = desired.epoch;
   report.write_lsn = toy.lsn;
   report.quorum_in_effect = desired.quorum;
   report.ballot.reset();

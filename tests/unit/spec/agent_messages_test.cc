@@ -36,6 +36,7 @@ Report FullReport() {
   report.ballot = Ballot{5, 4, Lsn{500}};
   report.clean_stop = true;
   report.writable_epoch = 4;
+  report.started_epoch = 3;
   report.roles_ready = true;
   report.server_version = "14.23";
   report.agent_version = "0.1.0";
