@@ -21,6 +21,10 @@ struct ControlData {
   std::string state;  // "shut down", "in production", "shut down in recovery", ...
   uint32_t timeline = 0;
   Lsn checkpoint_lsn;  // "Latest checkpoint location": where the record starts
+  // "Minimum recovery ending location": recovery that ends before it leaves the data inconsistent.
+  // Not valid (0/0) where there is none.
+  Lsn min_recovery_lsn;
+  uint32_t min_recovery_timeline = 0;
 
   friend bool operator==(const ControlData&, const ControlData&) = default;
 };
@@ -112,11 +116,16 @@ struct Observation {
   bool orphans = false;  // PostgreSQL processes without a postmaster; they may still acknowledge
   std::optional<SqlFacts> sql;  // only if the fresh connection answered in time
   std::string sql_error;
-  std::optional<BootTime> unresponsive_since;   // when fresh connections stopped being answered
-  std::optional<BootTime> not_streaming_since;  // a running standby that receives nothing
-  std::optional<BootTime> receiver_heard_at;    // the last message of a streaming upstream
-  std::optional<Visit> visit;                   // witness: the last that succeeded
-  BootTime taken_at;                            // when it was begun
+  // The running server may have read its configuration before it was last changed on disk. Once sql
+  // is there, config_id tells.
+  bool reload_is_owed = false;
+  std::string replaying;  // the segment that a server replays that lets nobody in yet
+  std::optional<BootTime> unresponsive_since;  // when fresh connections stopped being answered
+  // A running standby that receives nothing, or lets nobody in and replays nothing new.
+  std::optional<BootTime> not_streaming_since;
+  std::optional<BootTime> receiver_heard_at;  // the last message of a streaming upstream
+  std::optional<Visit> visit;                 // witness: the last that succeeded
+  BootTime taken_at;                          // when it was begun
   DiskHealth disk;
   // Of the file system of the data or the WAL directory that has less room.
   uint64_t disk_free_bytes = 0;

@@ -76,7 +76,12 @@ Maybe ConfigureIfNeeded(const World& world, bool detached) {
   if (seen.data.certificate_differs) {
     return Configure(world, config, "the node's certificate was renewed");
   }
-  if (seen.sql.has_value() && seen.sql->config_id != ConfigIdOf(config)) {
+  // A standby that is not consistent yet answers nobody, and it becomes consistent only if it knows
+  // whom to follow.
+  const bool has_loaded = seen.sql.has_value()
+                              ? seen.sql->config_id == ConfigIdOf(config)
+                              : !(seen.server == ServerState::kStarting && seen.reload_is_owed);
+  if (!has_loaded) {
     return Configure(world, config, "the server has not loaded the configuration");
   }
   return std::nullopt;

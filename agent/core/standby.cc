@@ -82,11 +82,25 @@ bool HasDiverged(const World& world) {
          desired.fork_lsn.valid() && std::max(sql.receive_lsn, sql.replay_lsn) > desired.fork_lsn;
 }
 
+// A server that is down and would refuse to start: what it must replay to be consistent is not in
+// the history of its upstream. A rewind leaves that behind if its source dies right after.
+bool CannotBecomeConsistent(const World& world) {
+  const std::optional<ControlData>& control = world.observation.data.control;
+  const DesiredState& desired = *world.desired;
+  return control.has_value() && control->min_recovery_timeline < desired.upstream_timeline &&
+         desired.fork_lsn.valid() && control->min_recovery_lsn > desired.fork_lsn;
+}
+
 // The order names the directory it gives up, so that it is obeyed once.
 bool RebuildIsOrdered(const World& world) {
   return world.desired->rebuild_directory != 0 && !world.desired->hands_off &&
          world.desired->may_rebuild && DataIsUsable(world.observation) &&
          world.memory.data_number == world.desired->rebuild_directory;
+}
+
+bool CannotStream(const World& world) {
+  const std::optional<BootTime>& since = world.observation.not_streaming_since;
+  return since.has_value() && world.desired->may_rebuild && world.now - *since >= kRebuildAfter;
 }
 
 // First the server stops: then the copy begins behind all that this node ever confirmed, and its
@@ -115,8 +129,7 @@ Step CareForStandby(const World& world) {
   if (HasDiverged(world)) {
     return Rejoin(world, "its WAL has diverged from the new timeline");
   }
-  if (seen.not_streaming_since.has_value() && world.desired->may_rebuild &&
-      world.now - *seen.not_streaming_since >= kRebuildAfter) {
+  if (CannotStream(world)) {
     return Rebuild(world, "it has not been able to stream for a minute");
   }
   if (Maybe slots = EnsureSlots(world)) {
@@ -153,6 +166,9 @@ Maybe BeStandby(const World& world) {
   if (!seen.postmaster_alive && !seen.data.standby_signal) {
     return RejoinFormerPrimary(world);
   }
+  if (!seen.postmaster_alive && CannotBecomeConsistent(world)) {
+    return Rebuild(world, "its data belongs to a timeline that was given up");
+  }
   if (seen.sql.has_value()) {
     return CareForStandby(world);
   }
@@ -161,6 +177,9 @@ Maybe BeStandby(const World& world) {
   }
   if (!seen.postmaster_alive) {
     return Do(world, StepKind::kStart, "standby");
+  }
+  if (CannotStream(world)) {
+    return Rebuild(world, "it has not become consistent for a minute");
   }
   return Wait(world, "the server does not accept connections yet");
 }

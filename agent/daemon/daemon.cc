@@ -200,7 +200,9 @@ void Daemon::Observed(Observation observation) {
 void Daemon::TrackStreaming() {
   const bool waits = observation_.sql.has_value() && observation_.sql->in_recovery &&
                      !observation_.sql->receiver_streaming;
-  if (!waits) {
+  const bool stands_still = !observation_.replaying.empty() && observation_.replaying == replaying_;
+  replaying_ = observation_.replaying;
+  if (!waits && !stands_still) {
     not_streaming_since_.reset();
   } else if (!not_streaming_since_.has_value()) {
     not_streaming_since_ = clock_.Now();

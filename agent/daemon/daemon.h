@@ -87,6 +87,7 @@ class Daemon {
   DiskTrend disk_trend_;
   Observation observation_;
   std::optional<BootTime> not_streaming_since_;
+  std::string replaying_;         // as last seen
   std::string receiver_message_;  // as last seen
   std::optional<BootTime> receiver_heard_at_;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Configuration: written beside the server's own files, checked before, verified after, put back if
 // PostgreSQL finds errors.
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "agent/core/config_file.h"
 #include "agent/postgres/hand_edits.h"
 #include "agent/postgres/observer.h"
+#include "agent/postgres/process_control.h"
 #include "agent/postgres/step_run.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
@@ -64,8 +66,17 @@ absl::Status CheckCandidate(const StepRun& run) {
                             "spec.postgresql.parameters."});
 }
 
-bool IsRunning(const StepRun& run) {
-  return FindPostmaster(run.DataDirectory()) != 0;
+// Before it is "ready", or consistent as a "standby", a server lets nobody in; it reloads at a
+// signal all the same (PostgreSQL docs, postgres: SIGHUP). False: it can be asked instead.
+absl::StatusOr<bool> SignalledWhileItStarts(const StepRun& run, pid_t postmaster) {
+  const std::string status = StatusInLockFile(run.DataDirectory(), postmaster);
+  if (status == "ready" || status == "standby") {
+    return false;
+  }
+  if (kill(postmaster, SIGHUP) != 0 && errno != ESRCH) {
+    return ErrnoStatus(errno, absl::StrCat("cannot signal postmaster ", postmaster));
+  }
+  return true;
 }
 
 // ALTER SYSTEM of ours by a person, or what pg_basebackup -R wrote.
@@ -179,8 +190,13 @@ absl::Status Configure(const StepRun& run) {
                                           run.layout.ConfigMode(), records));
   PGM_RETURN_IF_ERROR(
       ReplaceKeepingEdits(run.layout.HbaFile(directory), run.step.hba, 0600, records));
-  if (!IsRunning(run)) {
+  const pid_t postmaster = FindPostmaster(directory);
+  if (postmaster == 0) {
     return StripAutoConf(directory);
+  }
+  PGM_ASSIGN_OR_RETURN(const bool signalled, SignalledWhileItStarts(run, postmaster));
+  if (signalled) {
+    return absl::OkStatus();  // what it has made of it is seen once it answers
   }
   const std::string config_id = ConfigIdOf(run.step.config);
   PGM_RETURN_IF_ERROR(ReloadAndWait(run, config_id));

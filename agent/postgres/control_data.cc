@@ -28,6 +28,10 @@ ControlData Parse(const std::string& text) {
   (void)absl::SimpleAtoi(ValueOf(text, "Database system identifier:"), &control.system_identifier);
   (void)absl::SimpleAtoi(ValueOf(text, "Latest checkpoint's TimeLineID:"), &control.timeline);
   control.checkpoint_lsn = ParseLsn(ValueOf(text, "Latest checkpoint location:")).value_or(Lsn{});
+  control.min_recovery_lsn =
+      ParseLsn(ValueOf(text, "Minimum recovery ending location:")).value_or(Lsn{});
+  (void)absl::SimpleAtoi(ValueOf(text, "Min recovery ending loc's timeline:"),
+                         &control.min_recovery_timeline);
   return control;
 }
 

@@ -109,6 +109,16 @@ void LookAtSpace(const std::string& data_root, const std::string& directory, Obs
   }
 }
 
+// While the startup process reads WAL its title says which segment; empty before that.
+std::string ReplayedSegment(const std::string& directory) {
+  for (const pid_t pid : FindServerProcesses(directory)) {
+    if (std::string segment = SegmentOfStartupProcess(absl::StrCat(pid)); !segment.empty()) {
+      return segment;
+    }
+  }
+  return "";
+}
+
 // What a refusal to connect says about the server (libpq reports the server's own words).
 ServerState StateFromError(const absl::Status& status) {
   const absl::string_view text = status.message();
@@ -195,6 +205,9 @@ void Observer::LookAtServer(const std::string& directory,
   }
   seen->sql_error = std::string(facts.status().message());
   seen->server = StateFromError(facts.status());
+  if (seen->server == ServerState::kStarting) {
+    seen->replaying = ReplayedSegment(directory);
+  }
   if (seen->server == ServerState::kStopping) {
     // The shutdown checkpoint is written when no session is left that could commit. What follows,
     // the archiver's last segment for one, may take much longer.

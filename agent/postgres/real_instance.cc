@@ -75,7 +75,10 @@ class RealInstance : public Instance {
 
   Observation Observe(const Memory& memory, Duration sql_deadline) override {
     number_ = memory.data_number;
-    return observer_.Look(memory, sql_deadline);
+    const bool owed = reload_is_owed_;
+    Observation seen = observer_.Look(memory, sql_deadline);
+    seen.reload_is_owed = owed;
+    return seen;
   }
 
   bool WaitForPostmasterEnd(Duration timeout) override {
@@ -122,6 +125,22 @@ class RealInstance : public Instance {
     never.wait_for(lock, duration);
   }
 
+  absl::Status ConfigureAndLoad(const StepRun& run) {
+    reload_is_owed_ = true;
+    PGM_RETURN_IF_ERROR(Configure(run));
+    reload_is_owed_ = false;
+    return absl::OkStatus();
+  }
+
+  absl::Status StartWithConfiguration(const StepRun& run) {
+    if (FindPostmaster(run.DataDirectory()) != 0) {
+      return absl::OkStatus();
+    }
+    PGM_RETURN_IF_ERROR(StartServer(run));
+    reload_is_owed_ = false;
+    return absl::OkStatus();
+  }
+
   absl::Status Dispatch(const StepRun& run) {
     switch (run.step.kind) {
       case StepKind::kWait:
@@ -134,9 +153,9 @@ class RealInstance : public Instance {
       case StepKind::kInitialize:
         return Initialize(run);
       case StepKind::kConfigure:
-        return Configure(run);
+        return ConfigureAndLoad(run);
       case StepKind::kStart:
-        return StartServer(run);
+        return StartWithConfiguration(run);
       case StepKind::kPromote:
         return Promote(run);
       case StepKind::kBaseBackup:
@@ -164,6 +183,8 @@ class RealInstance : public Instance {
   Observer observer_;
   std::atomic<uint64_t> number_{0};
   std::atomic<bool> cancelled_{false};
+  // An agent that was ended between writing the configuration and loading it does not know.
+  std::atomic<bool> reload_is_owed_{true};
   std::atomic<bool> watched_{false};  // a postmaster ran when its end was last waited for
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -86,22 +87,6 @@ uint32_t TimelineOfWalFile(const std::string& name) {
   return name.size() >= 8 && absl::SimpleHexAtoi(name.substr(0, 8), &timeline) ? timeline : 0;
 }
 
-// The startup process shows the segment it works on: "startup recovering 00000002...". No function
-// tells the timeline that is being replayed before PostgreSQL 18.
-uint32_t TimelineOfStartupProcess(const std::string& pid) {
-  const absl::StatusOr<std::string> title = ReadFile(absl::StrCat("/proc/", pid, "/cmdline"), 4096);
-  if (!title.ok()) {
-    return 0;
-  }
-  const std::string plain = title->c_str();  // up to the first NUL: the title
-  for (const auto& word : absl::StrSplit(plain, ' ')) {
-    if (IsWalFileName(word)) {
-      return TimelineOfWalFile(std::string(word));
-    }
-  }
-  return 0;
-}
-
 void TakeFork(const std::string& data_directory, SqlFacts& facts) {
   const std::map<uint32_t, Lsn> ends = EndsOfTimelines(data_directory, facts.timeline);
   if (!ends.empty()) {
@@ -125,8 +110,9 @@ SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
   facts.replayed_all_local =
       row[11] == "RecoveryWalStream" || row[11] == "RecoveryRetrieveRetryInterval";
   if (facts.in_recovery) {
-    facts.timeline = std::max({NumberOf<uint32_t>(row[9]), TimelineOfStartupProcess(row[12]),
-                               NumberOf<uint32_t>(row[13]), NumberOf<uint32_t>(row[14])});
+    facts.timeline =
+        std::max({NumberOf<uint32_t>(row[9]), TimelineOfWalFile(SegmentOfStartupProcess(row[12])),
+                  NumberOf<uint32_t>(row[13]), NumberOf<uint32_t>(row[14])});
   } else {
     facts.timeline = TimelineOfWalFile(row[2]);
     TakeFork(data_directory, facts);
@@ -154,6 +140,20 @@ std::vector<std::string> FirstColumn(const Rows& rows) {
 }
 
 }  // namespace
+
+std::string SegmentOfStartupProcess(const std::string& pid) {
+  const absl::StatusOr<std::string> file = ReadFile(absl::StrCat("/proc/", pid, "/cmdline"), 4096);
+  const std::string title = file.ok() ? file->c_str() : "";  // up to the first NUL
+  if (!absl::StrContains(title, " startup ")) {
+    return "";
+  }
+  for (const auto& word : absl::StrSplit(title, ' ')) {
+    if (IsWalFileName(word)) {
+      return std::string(word);
+    }
+  }
+  return "";
+}
 
 absl::StatusOr<SqlFacts> AskFacts(Session& session,
                                   const std::string& data_directory,

@@ -23,4 +23,9 @@ absl::StatusOr<Lsn> WriteMarker(Session& session, BootTime deadline);
 // config_errors, hba_errors, pending_restart, database_bytes.
 absl::Status AskSlowFacts(Session& session, BootTime deadline, SqlFacts* facts);
 
+// The segment that process `pid` replays, if it is the startup process: its title says "startup
+// recovering 00000002...". Empty: none. No function tells the timeline that is being replayed
+// before PostgreSQL 18.
+std::string SegmentOfStartupProcess(const std::string& pid);
+
 }  // namespace pgmahout::agent

@@ -78,13 +78,17 @@ agent::World Simulation::See(Vm& vm) {
   seen.data.hba = vm.disk.hba;
   seen.postmaster_alive = vm.server.running;
   seen.visit = vm.visit;
-  const agent::ControlData control{kSystemIdentifier, vm.disk.control_state, vm.disk.timeline,
-                                   vm.disk.checkpoint_lsn};
+  const agent::ControlData control{kSystemIdentifier,        vm.disk.control_state,
+                                   vm.disk.timeline,         vm.disk.checkpoint_lsn,
+                                   vm.disk.min_recovery_lsn, vm.disk.min_recovery_timeline};
   if (vm.server.stopping) {
     seen.server = ServerState::kStopping;
     seen.data.control = control;
   } else if (vm.server.running && now_ < std::max(vm.hung_until, vm.disk_stuck_until)) {
     seen.server = ServerState::kHung;
+  } else if (vm.server.running && !vm.IsConsistent()) {
+    seen.server = ServerState::kStarting;
+    seen.replaying = absl::StrCat(vm.disk.wal.size());
   } else if (vm.server.running) {
     seen.server = ServerState::kRunning;
     seen.sql = Ask(vm);
@@ -105,7 +109,11 @@ void Simulation::Agent(Vm& vm) {
   vm.witnesses.Take(world.observation);
   world.witnesses = vm.witnesses.seen();
   const std::optional<agent::SqlFacts>& sql = world.observation.sql;
-  if (!sql.has_value() || !sql->in_recovery || sql->receiver_streaming) {
+  const bool waits = sql.has_value() && sql->in_recovery && !sql->receiver_streaming;
+  const std::string& replaying = world.observation.replaying;
+  const bool stands_still = !replaying.empty() && replaying == vm.replaying;
+  vm.replaying = replaying;
+  if (!waits && !stands_still) {
     vm.not_streaming_since.reset();
   } else if (!vm.not_streaming_since.has_value()) {
     vm.not_streaming_since = world.now;
@@ -219,9 +227,12 @@ void Simulation::Promote(Vm& vm) {
     archived_timelines_.insert(vm.disk.timeline);
   }
   vm.disk.fork_lsn = LsnAt(vm.disk.wal.size());
+  vm.disk.history[vm.disk.timeline] = vm.disk.fork_lsn;
   vm.disk.wal.push_back(0);
   vm.disk.flushed = vm.disk.wal.size();
   vm.disk.control_state = "in production";
+  vm.disk.min_recovery_lsn = Lsn{};
+  vm.disk.min_recovery_timeline = 0;
   vm.server.in_recovery = false;
   vm.server.receives_from.clear();
   vm.server.acknowledged = vm.disk.wal.size();
@@ -244,7 +255,8 @@ void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {
   }
   vm.disk.config = config;
   vm.disk.hba = step.hba;
-  if (vm.server.running && !vm.server.stopping) {
+  const bool can_be_told = vm.IsConsistent() || !options_.broken.reload_by_sql_only;
+  if (vm.server.running && !vm.server.stopping && can_be_told) {
     vm.Load(now_);
     vm.server.receiver_ends = now_ + Duration{Random(500)};
   }
@@ -279,6 +291,9 @@ void Simulation::Copy(Vm& vm, const agent::Step& step) {
   vm.disk.config = config;
   vm.disk.hba.clear();
   vm.disk.slots.clear();
+  // A base backup waits for the WAL that makes it consistent; a rewind does not.
+  vm.disk.min_recovery_lsn = LsnAt(rewinds ? source.disk.wal.size() : source.disk.flushed);
+  vm.disk.min_recovery_timeline = source.disk.timeline;
 }
 
 // pgmahout-guard: when the deadline passes, nothing of PostgreSQL runs, whatever the agent does.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // People who pause the cluster, put members into maintenance, ask for new copies and restarts, and
 // stop or start servers by hand meanwhile. In two of five seeds, with chance of its own.
+#include "controller/core/care.h"
+
 #include <algorithm>
 #include <iterator>
 #include <variant>
@@ -200,8 +202,9 @@ void Simulation::RestartExam() {
   if (!controller::CheckRestart(state_, request, now_).ok()) {
     return;
   }
+  // Not a member whose server is not known to run.
   std::map<std::string, uint64_t> before;
-  for (const std::string& node : state_.durable.spec.nodes) {
+  for (const std::string& node : controller::MembersToRestart(state_, request)) {
     before[node] = vms_.at(node).server.started;
   }
   Feed(request);

@@ -149,9 +149,11 @@ void Simulation::SwitchOver() {
     return;
   }
   const std::string old = state_.durable.primary;
+  const size_t before = promotions_;
   Feed(controller::SwitchoverRequested{""});
   AwaitHealthy(Duration{60'000}, "a switchover");
-  if (broken_.empty() && state_.durable.primary == old) {
+  // With a short detectAfter a late message may move it back.
+  if (broken_.empty() && state_.durable.primary == old && promotions_ < before + 2) {
     Break("I10: a switchover has not moved the primary");
   }
 }

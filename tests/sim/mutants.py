@@ -104,6 +104,8 @@ MUTANTS = [
      "    member.report = member.report.value_or(Report{});\n"
      "  }\n"
      "  return LastPrimary(turn.state()) != nullptr;\n"),
+    ("who-was-primary-last-must-not-be-down", QUARANTINE,
+     "std::max(member.report->started_epoch, member.report->writable_epoch)", "member.report->writable_epoch"),
     ("votes-count-right-after-quarantine", QUARANTINE,
      "  durable.sole_copy = true;\n", ""),
     # Quorum changes
@@ -192,6 +194,11 @@ MUTANTS = [
      "    if (node == durable.primary || !MayConfirm(durable, node)) {", "    if (node == durable.primary) {"),
     ("a-copy-is-given-up-while-commits-rest-on-it", REINIT,
      " && !IsInAnyQuorum(turn.durable(), reinit.node) &&", " &&"),
+    ("who-cannot-become-consistent-is-started-for-ever", STANDBY,
+     "  if (!seen.postmaster_alive && CannotBecomeConsistent(world)) {", "  if (false && CannotBecomeConsistent(world)) {"),
+    ("who-does-not-become-consistent-is-waited-for", STANDBY,
+     "  if (CannotStream(world)) {\n    return Rebuild(world, \"it has not become",
+     "  if (false) {\n    return Rebuild(world, \"it has not become"),
     ("an-order-to-copy-is-obeyed-again", STANDBY,
      "world.memory.data_number == world.desired->rebuild_directory;", "world.memory.data_number > 0;"),
     ("an-order-to-restart-is-obeyed-again", STANDBY,
@@ -210,4 +217,4 @@ MUTANTS = [
      "  if (records.primary_addresses.empty()) {\n    records.primary_addresses = {turn.state().members.at(turn.durable().primary).address};\n  }\n"),
 ]
 
-ADAPTERS = ["effects-before-store", "guard-sleeps", "dns-without-prerequisite"]
+ADAPTERS = ["effects-before-store", "guard-sleeps", "dns-without-prerequisite", "reload-by-sql-only"]

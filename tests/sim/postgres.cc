@@ -6,6 +6,25 @@
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
+namespace {
+
+// PostgreSQL panics where the timeline that it follows left the one that it must become consistent
+// on too early.
+bool LeftTooEarly(const Vm& standby, const Vm& primary) {
+  return !standby.IsConsistent() && primary.disk.timeline > standby.disk.min_recovery_timeline &&
+         primary.disk.fork_lsn < standby.disk.min_recovery_lsn;
+}
+
+// A standby is on the timeline that its last record belongs to, not yet on the one it shall reach.
+uint32_t TimelineAtEnd(const Disk& disk) {
+  uint32_t last = 1;
+  for (const auto& [timeline, fork] : disk.history) {
+    last = LsnAt(disk.wal.size()) >= fork ? timeline : last;
+  }
+  return last;
+}
+
+}  // namespace
 
 // Its WAL is the beginning of the primary's; anything else PostgreSQL refuses to stream.
 bool Simulation::CanFollow(const Vm& standby, const Vm& primary) const {
@@ -72,8 +91,11 @@ void Simulation::Replicate(Vm& standby) {
 }
 
 void Simulation::Receive(Vm& standby, Vm& primary) {
+  if (LeftTooEarly(standby, primary)) {
+    standby.Crash();
+    return;
+  }
   Wal& wal = standby.disk.wal;
-  standby.disk.timeline = primary.disk.timeline;
   const size_t missing = primary.disk.flushed - wal.size();
   size_t more = missing == 0 ? 0 : Random(static_cast<uint32_t>(missing) + 1);
   if (primary.server.stopping && now_ + Duration{100} >= primary.server.stopped_at) {
@@ -81,6 +103,8 @@ void Simulation::Receive(Vm& standby, Vm& primary) {
   }
   const auto from = primary.disk.wal.begin() + static_cast<std::ptrdiff_t>(wal.size());
   wal.insert(wal.end(), from, from + static_cast<std::ptrdiff_t>(more));
+  standby.disk.history = primary.disk.history;
+  standby.disk.timeline = TimelineAtEnd(standby.disk);
   if (more > 0 || Random(4) == 0) {
     standby.server.received_at = now_;
   }

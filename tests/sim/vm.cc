@@ -26,6 +26,10 @@ void Vm::StartServer(BootTime now) {
   server.running = true;
   server.started = ++servers_started;
   server.in_recovery = disk.standby_signal;
+  if (!server.in_recovery) {
+    disk.min_recovery_lsn = Lsn{};
+    disk.min_recovery_timeline = 0;
+  }
   server.acknowledged = disk.wal.size();  // the clients of before are gone
   disk.flushed = disk.wal.size();         // recovery flushes what it reads
   disk.control_state = disk.standby_signal ? "in archive recovery" : "in production";

@@ -46,8 +46,12 @@ struct Disk {
   uint32_t timeline = 0;
   uint32_t parent_timeline = 0;
   Lsn fork_lsn;
+  std::map<uint32_t, Lsn> history;  // by timeline: where it left its parent
   std::string control_state = "shut down";
   Lsn checkpoint_lsn;
+  // Recovery that has less lets nobody in: where the source of a rewind was when it ended.
+  Lsn min_recovery_lsn;
+  uint32_t min_recovery_timeline = 0;
   Config config;
   std::string hba;
   std::string roles_id;
@@ -113,11 +117,16 @@ struct Vm {
   BootTime last_sent;
   BootTime last_marker;
   std::optional<BootTime> not_streaming_since;  // by this VM's clock
+  std::string replaying;                        // as last seen
   std::optional<agent::Visit> visit;            // as witness
 
   bool Acts(BootTime now) const { return powered && now >= frozen_until; }
 
   bool IsPrimary() const { return server.running && !server.in_recovery; }
+
+  bool IsConsistent() const {
+    return !server.in_recovery || LsnAt(disk.wal.size()) >= disk.min_recovery_lsn;
+  }
 
   bool Commits() const { return IsPrimary() && !server.stopping; }
 

@@ -123,6 +123,35 @@ TEST_F(Pair, DetachedStandbyReceivesNothingAndKnowsWhereItsWalEnds) {
   EXPECT_EQ(seen.sql->config_id, ConfigIdOf(step.config));
 }
 
+// Its WAL does not suffice to be consistent, so that it lets nobody in; a vote has detached it.
+TEST_F(Pair, DetachedStandbyThatIsNotConsistentAttachesAgain) {
+  ASSERT_TRUE(db2.Run(BackupStep()).ok());
+  for (const auto& entry : fs::directory_iterator(db2.DataDirectory() + "/pg_wal")) {
+    if (entry.is_regular_file()) {
+      fs::remove(entry.path());
+    }
+  }
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  ASSERT_TRUE(db2.Run(StepKind::kStart).ok());
+  const Observation seen = db2.Look();
+  EXPECT_EQ(seen.server, ServerState::kStarting) << seen.sql_error;
+  EXPECT_EQ(seen.replaying.substr(0, 8), "00000001");
+  EXPECT_FALSE(seen.reload_is_owed);
+
+  const absl::Status attached = db2.Run(db2.ConfigureStep());
+  ASSERT_TRUE(attached.ok()) << FormatError(attached);
+  db2.LookUntil(
+      [](const Observation& now) { return now.sql.has_value() && now.sql->receiver_streaming; });
+  ExpectArrival(db1, db2, "at last");
+}
+
+// As after an agent was ended between writing the configuration and telling the server.
+TEST_F(Pair, AgentThatStartsBesideAServerNobodyCanAskOwesItAReload) {
+  ASSERT_TRUE(db2.Run(BackupStep()).ok());
+  db2.RestartAgent();
+  EXPECT_TRUE(db2.Look().reload_is_owed);
+}
+
 TEST_F(Pair, CancelledBaseBackupIsRepeatedFromTheStart) {
   db2.on_progress = [this] { db2.instance().CancelStep(); };
   const absl::Status status = db2.Run(BackupStep());
@@ -180,6 +209,8 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   const absl::Status rewound = db1.Run(rewind);
   ASSERT_TRUE(rewound.ok()) << FormatError(rewound);
   EXPECT_TRUE(db1.Look().data.complete);
+  EXPECT_GT(db1.Look().data.control->min_recovery_lsn, promoted.sql->fork_lsn);
+  EXPECT_EQ(db1.Look().data.control->min_recovery_timeline, 2u);
   ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
   EXPECT_EQ(db1.LookUntil([](const Observation& now) { return now.sql.has_value(); }).sql->timeline,
             2u);

@@ -132,6 +132,50 @@ TEST(Diverged, StandbyThatStreamsIsNot) {
   EXPECT_EQ(Decided(world), "be-standby: wait");
 }
 
+// A rewind ended while its source had WAL that nobody else has, and the source died.
+TEST(Diverged, StoppedStandbyThatNeedsWalOfATimelineGivenUpIsCopiedAnew) {
+  World world = WithData(Assignment::kStandby, /*standby=*/true);
+  Configure(world, /*detached=*/false);
+  ControlData control;
+  control.state = "in archive recovery";
+  control.min_recovery_timeline = 1;
+  control.min_recovery_lsn = Lsn{1'000};
+  world.observation.data.control = control;
+  EXPECT_EQ(Decided(world), "be-standby: start") << "it needs what is before the fork only";
+  world.observation.data.control->min_recovery_lsn = Lsn{1'001};
+  EXPECT_EQ(Decided(world), "be-standby: base-backup");
+  world.observation.data.control->min_recovery_timeline = 2;
+  EXPECT_EQ(Decided(world), "be-standby: start") << "what it needs is on the upstream's timeline";
+  world.observation.data.control->min_recovery_timeline = 1;
+  world.desired->fork_lsn = Lsn{};
+  EXPECT_EQ(Decided(world), "be-standby: start") << "where the timeline begins is not known";
+}
+
+// ---- A standby that nobody can ask ----
+
+TEST(NotConsistentYet, StandbyIsToldWhomToFollowAllTheSame) {
+  World world = RunningStandby();
+  world.observation.sql.reset();
+  world.observation.server = ServerState::kStarting;
+  EXPECT_EQ(Decided(world), "be-standby: wait");
+  world.observation.reload_is_owed = true;
+  EXPECT_EQ(Decided(world), "be-standby: configure");
+  world.observation.server = ServerState::kHung;
+  EXPECT_EQ(Decided(world), "be-standby: wait") << "it answers later";
+}
+
+TEST(Stuck, StandbyThatDoesNotBecomeConsistentIsCopiedAnewAfterAMinute) {
+  World world = RunningStandby();
+  world.observation.sql.reset();
+  world.observation.server = ServerState::kStarting;
+  world.observation.not_streaming_since = world.now - Duration{59'999};
+  EXPECT_EQ(Decided(world), "be-standby: wait");
+  world.observation.not_streaming_since = world.now - Duration{60'000};
+  EXPECT_EQ(Decided(world), "be-standby: base-backup");
+  world.desired->may_rebuild = false;
+  EXPECT_EQ(Decided(world), "be-standby: wait");
+}
+
 TEST(Stuck, StandbyIsCopiedAnewAfterAMinuteWithoutStreaming) {
   World world = RunningStandby();
   world.observation.sql->receiver_streaming = false;

@@ -92,7 +92,8 @@ World RunningPrimary() {
 
 World FormerPrimary(const std::string& state, uint32_t timeline, Lsn checkpoint) {
   World world = WithData(Assignment::kStandby, /*standby=*/false);
-  world.observation.data.control = ControlData{kSystemIdentifier, state, timeline, checkpoint};
+  world.observation.data.control =
+      ControlData{kSystemIdentifier, state, timeline, checkpoint, Lsn{}, 0};
   return world;
 }
 

@@ -85,7 +85,7 @@ agent::World ToyVm::See(BootTime now, const std::map<std::string, ToyVm>& all) c
   } else if (disk.exists) {
     seen.server = ServerState::kStopped;
     seen.data.control =
-        agent::ControlData{77, disk.control_state, disk.timeline, disk.checkpoint_lsn};
+        agent::ControlData{77, disk.control_state, disk.timeline, disk.checkpoint_lsn, Lsn{}, 0};
   }
   return world;
 }
