@@ -9,6 +9,9 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -141,6 +144,38 @@ absl::Status RecordForkFromHistory(const StepRun& run) {
   return end == ends.end() ? absl::OkStatus() : RecordFork(run, end->second);
 }
 
+// The files in a data directory that this agent writes. pg_rewind brings those of the source, which
+// would look as if a person had changed ours.
+class OwnFiles {
+ public:
+  explicit OwnFiles(const StepRun& run) {
+    const std::string directory = run.DataDirectory();
+    for (const auto& [path, mode] :
+         {std::pair(run.layout.ConfigFile(directory), run.layout.ConfigMode()),
+          std::pair(run.layout.HbaFile(directory), mode_t{0600})}) {
+      if (absl::StatusOr<std::string> text = ReadFile(path); text.ok()) {
+        files_.push_back(File{path, *std::move(text), mode});
+      }
+    }
+  }
+
+  absl::Status PutBack() const {
+    for (const File& file : files_) {
+      PGM_RETURN_IF_ERROR(WriteFileDurably(file.path, file.text, file.mode));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  struct File {
+    std::string path;
+    std::string text;
+    mode_t mode;
+  };
+
+  std::vector<File> files_;
+};
+
 // The packages come when a cluster needs them.
 absl::Status EnsureInstalled(const StepRun& run) {
   PGM_ASSIGN_OR_RETURN(const std::string postgres, run.Program("postgres"));
@@ -243,6 +278,7 @@ absl::Status BaseBackup(const StepRun& run) {
 
 absl::Status Rewind(const StepRun& run) {
   const std::string directory = run.DataDirectory();
+  const OwnFiles files(run);
   PGM_RETURN_IF_ERROR(StopServer(run, directory));
   PGM_ASSIGN_OR_RETURN(const std::string program, run.Program("pg_rewind"));
   if (access(program.c_str(), X_OK) != 0) {
@@ -268,6 +304,7 @@ absl::Status Rewind(const StepRun& run) {
   PGM_RETURN_IF_ERROR(CheckThatItRewound(result));
   PGM_RETURN_IF_ERROR(RecordFork(run, ForkFrom(result.err)));
   PGM_RETURN_IF_ERROR(StripAutoConf(directory));
+  PGM_RETURN_IF_ERROR(files.PutBack());
   PGM_RETURN_IF_ERROR(WriteStandbySignal(directory));
   if (unlink(Layout::RewindMark(directory).c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, "cannot remove the mark of a rewind");

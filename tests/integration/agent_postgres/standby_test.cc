@@ -204,6 +204,7 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   db1.desired.fork_lsn = promoted.sql->fork_lsn;
   db1.desired.upstream_timeline = 2;
   db1.desired.parent_timeline = 1;
+  const std::string config = db1.Look().data.config;
   Step rewind = db1.NewStep(StepKind::kRewind);
   rewind.upstream = db2.AsMember();
   const absl::Status rewound = db1.Run(rewind);
@@ -211,6 +212,7 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   EXPECT_TRUE(db1.Look().data.complete);
   EXPECT_GT(db1.Look().data.control->min_recovery_lsn, promoted.sql->fork_lsn);
   EXPECT_EQ(db1.Look().data.control->min_recovery_timeline, 2u);
+  EXPECT_EQ(db1.Look().data.config, config) << "not that of the source, as if a person wrote it";
   ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
   EXPECT_EQ(db1.LookUntil([](const Observation& now) { return now.sql.has_value(); }).sql->timeline,
             2u);
