@@ -79,7 +79,9 @@ class HandMadeServer:
         self.fleet.state.add_segments(self.data)
         os.kill(pid, number)
         if number == signal.SIGKILL:
-            wait_for(lambda: not find_processes(self.directory), 10, f"the end of the backends of {pid}")
+            # PostgreSQL takes a postmaster that nobody has collected yet for a live one.
+            wait_for(lambda: not find_processes(self.directory) and not os.path.exists(f"/proc/{pid}"), 10,
+                     f"the end of the backends of {pid}")
 
     def execute(self, sql):
         """Runs SQL as the superuser; returns the rows, or None where there are none."""
