@@ -255,8 +255,7 @@ void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {
   }
   vm.disk.config = config;
   vm.disk.hba = step.hba;
-  const bool can_be_told = vm.IsConsistent() || !options_.broken.reload_by_sql_only;
-  if (vm.server.running && !vm.server.stopping && can_be_told) {
+  if (vm.server.running && !vm.server.stopping) {
     vm.Load(now_);
     vm.server.receiver_ends = now_ + Duration{Random(500)};
   }

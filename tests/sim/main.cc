@@ -46,7 +46,6 @@ bool SetBroken(const std::string& name, BrokenAdapters* broken) {
       {"effects-before-store", &broken->effects_before_store},
       {"any-order-is-fresh", &broken->any_order_is_fresh},
       {"guard-sleeps", &broken->guard_sleeps},
-      {"reload-by-sql-only", &broken->reload_by_sql_only},
       {"dns-without-prerequisite", &broken->dns_without_prerequisite},
   };
   const auto found = flags.find(name);

@@ -217,4 +217,4 @@ MUTANTS = [
      "  if (records.primary_addresses.empty()) {\n    records.primary_addresses = {turn.state().members.at(turn.durable().primary).address};\n  }\n"),
 ]
 
-ADAPTERS = ["effects-before-store", "guard-sleeps", "dns-without-prerequisite", "reload-by-sql-only"]
+ADAPTERS = ["effects-before-store", "guard-sleeps", "dns-without-prerequisite"]

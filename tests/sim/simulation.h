@@ -25,7 +25,6 @@ struct BrokenAdapters {
   bool any_order_is_fresh = false;    // answers to heartbeats of earlier connections count
   bool guard_sleeps = false;          // neither agent nor guard fences by the clock
   bool dns_without_prerequisite = false;
-  bool reload_by_sql_only = false;  // a server that lets nobody in is not told to reload
 };
 
 struct Options {
