@@ -2,7 +2,7 @@
 """Faults drawn from a seed, two at a time: nothing acknowledged is lost, nobody acknowledges beside the primary,
 and the cluster is whole again without a person.
 
-PGM_CHAOS_MINUTES (2), PGM_CHAOS_SEED (drawn, and printed)."""
+PGM_SOAK_MINUTES (2), PGM_SOAK_SEED (drawn, and printed)."""
 import os
 import random
 import sys
@@ -13,15 +13,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from case import FaultCase, main  # noqa: E402
 from chaos import Chaos  # noqa: E402
 
-MINUTES = float(os.environ.get("PGM_CHAOS_MINUTES", "2"))
-SEED = int(os.environ.get("PGM_CHAOS_SEED", str(random.randrange(10**6))))
+MINUTES = float(os.environ.get("PGM_SOAK_MINUTES", "2"))
+SEED = int(os.environ.get("PGM_SOAK_SEED", str(random.randrange(10**6))))
 ROUND_SECONDS = 30
 
 
 class Faults(FaultCase):
 
     def test_side_by_side(self):
-        print(f"figure: chaos with PGM_CHAOS_SEED={SEED}", flush=True)
+        print(f"figure: chaos with PGM_SOAK_SEED={SEED}", flush=True)
         chaos = Chaos(self.fleet, SEED)
         number = 0
         try:

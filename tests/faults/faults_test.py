@@ -3,7 +3,7 @@
 acknowledge side by side, and writes go on in time. The bars are those of the bench, here with half as much
 again, as a test shares its machine; scripts/bench shows the figures.
 
-PGM_FAULT_RUNS (2): runs of each measured fault. PGM_SOAK_MINUTES (2) and PGM_SOAK_SEED: the soak.
+PGM_FAULT_RUNS (2): runs of each measured fault.
 PGM_QUORUM_ROUNDS (10): changes of the quorum under kills."""
 import os
 import random
@@ -17,7 +17,6 @@ from case import FaultCase, main  # noqa: E402
 from faults import FAULTS, Watch  # noqa: E402
 from vm_fleet import wait_for  # noqa: E402
 
-SOAK_MINUTES = float(os.environ.get("PGM_SOAK_MINUTES", "2"))
 ROUNDS = int(os.environ.get("PGM_QUORUM_ROUNDS", "10"))
 
 
@@ -186,24 +185,6 @@ class Safety(FaultCase):
             self.fleet.wait_until_whole(timeout=120)
             if number % 5 == 4:
                 self.assertEqual(self.fleet.recorder.lost_rows(), [])
-        self.nothing_is_lost()
-
-
-class Soak(FaultCase):
-
-    def test_random_faults(self):
-        seed = int(os.environ.get("PGM_SOAK_SEED", str(random.randrange(10**6))))
-        print(f"figure: soak with PGM_SOAK_SEED={seed}", flush=True)
-        chance = random.Random(seed)
-        faults = {"postgres_killed": {}, "vm_killed": {}, "vm_lost": {}, "network_cut": {"seconds": 8},
-                  "switchover": {}, "postgres_frozen": {}, "controller_down": {"seconds": 3},
-                  "standby_restart": {}}
-        number = 0
-        while time.monotonic() - self.begin < SOAK_MINUTES * 60:
-            name = chance.choice(list(faults))
-            FAULTS[name](self.fleet, **faults[name])
-            number += 1
-        print(f"figure: soak: {number} faults", flush=True)
         self.nothing_is_lost()
 
 
