@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "common/base/fingerprint.h"
 #include "common/pg/names.h"
 #include "common/pg/quote.h"
@@ -288,6 +289,20 @@ std::string RolesIdOf(const DesiredState& desired) {
     absl::StrAppend(&text, "\ncredential ", credential.role, "\n", credential.verifier);
   }
   return absl::StrCat("pgmahout roles ", absl::Hex(Fingerprint(text), absl::kZeroPad16));
+}
+
+std::map<std::string, std::string> SettingsOf(absl::string_view config) {
+  std::map<std::string, std::string> settings;
+  for (const auto& line : absl::StrSplit(config, '\n')) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(line, absl::MaxSplits(" = ", 1));
+    const std::string& quoted = parts.second;
+    if (!absl::StartsWith(line, "#") && quoted.size() >= 2) {
+      settings[parts.first] =
+          absl::StrReplaceAll(quoted.substr(1, quoted.size() - 2), {{"''", "'"}, {"\\\\", "\\"}});
+    }
+  }
+  return settings;
 }
 
 const std::vector<std::string>& OwnedParameters() {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ std::string RenderSynchronousStandbyNames(const Quorum& quorum);
 
 // Identifies the roles, databases and passwords of `desired`; changes when any of them does.
 std::string RolesIdOf(const DesiredState& desired);
+
+// The parameters that `config` sets, the last one of a name counts. For what RenderConfig writes:
+// one quoted value a line.
+std::map<std::string, std::string> SettingsOf(absl::string_view config);
 
 // Parameters that RenderConfig owns; a spec may not set them, postgresql.auto.conf must not.
 const std::vector<std::string>& OwnedParameters();

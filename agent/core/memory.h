@@ -21,6 +21,8 @@ struct Memory {
   uint64_t checkpointed_epoch = 0;  // a checkpoint followed the promotion of this epoch
   // Primary: it went on alone at this epoch. Witness: it allowed that (agent/core/alone.h).
   uint64_t alone_epoch = 0;
+  // The data directory was somebody's own, and was taken over for this cluster (adopt.h).
+  bool adopted = false;
 
   friend bool operator==(const Memory&, const Memory&) = default;
 };

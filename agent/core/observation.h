@@ -109,6 +109,32 @@ struct Visit {
   friend bool operator==(const Visit&, const Visit&) = default;
 };
 
+struct ExistingSetting {
+  std::string value;           // as SHOW says it
+  bool needs_restart = false;  // its context is postmaster
+  bool own = false;            // from a configuration file, so somebody chose it
+  bool fixed = false;          // from the command line, which no file can override
+
+  friend bool operator==(const ExistingSetting&, const ExistingSetting&) = default;
+};
+
+// A server on this VM that is not pgmahout's, or not any more.
+struct ExistingServer {
+  std::string place;           // where it was looked for
+  std::string data_directory;  // without symbolic links; empty: there is none
+  bool runs = false;
+  std::string trouble;  // why it could not be asked; the rest is empty then
+  uint64_t system_identifier = 0;
+  bool in_recovery = false;
+  std::string version;  // "15.18"
+  uint32_t major = 0;
+  // Files that it reads where the agent's layout has others; empty: none.
+  std::vector<std::string> foreign_files;
+  std::map<std::string, ExistingSetting> settings;
+  std::vector<std::string> hba;  // the lines of pg_hba.conf that are rules, without secrets
+  std::vector<std::string> roles, databases, tablespaces, physical_slots, logical_slots;
+};
+
 struct Observation {
   DataDirectory data;
   ServerState server = ServerState::kAbsent;
@@ -130,9 +156,10 @@ struct Observation {
   // Of the file system of the data or the WAL directory that has less room.
   uint64_t disk_free_bytes = 0;
   uint64_t disk_bytes = 0;
-  std::optional<Duration> disk_full_in;  // DiskTrend::full_in()
-  std::optional<DivergedWal> diverged;   // what was left behind at the present epoch
-  uint64_t old_directories = 0;          // earlier data directories that were kept
+  std::optional<Duration> disk_full_in;    // DiskTrend::full_in()
+  std::optional<DivergedWal> diverged;     // what was left behind at the present epoch
+  uint64_t old_directories = 0;            // earlier data directories that were kept
+  std::optional<ExistingServer> existing;  // only while it is looked for (adopt.h)
 };
 
 }  // namespace pgmahout::agent

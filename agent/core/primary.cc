@@ -15,7 +15,8 @@ namespace {
 constexpr uint64_t kSlotAdvanceBytes = uint64_t{16} << 20;
 
 bool IsPrimaryAssignment(const World& world) {
-  return Assigned(world, Assignment::kPrimary) || Assigned(world, Assignment::kBootstrap);
+  return Assigned(world, Assignment::kPrimary) || Assigned(world, Assignment::kBootstrap) ||
+         Assigned(world, Assignment::kAdopt);
 }
 
 // Slots for everybody else, so that they exist after a failover too. On a standby a slot holds WAL
@@ -99,6 +100,11 @@ Step StartPrimary(const World& world) {
 
 }  // namespace
 
+bool HasLease(const World& world) {
+  return world.lease.has_value() && world.lease->epoch == world.memory.epoch &&
+         world.now < world.lease->deadline - world.fence_margin;
+}
+
 Maybe Initialize(const World& world) {
   if (!Assigned(world, Assignment::kBootstrap) || world.observation.data.exists) {
     return std::nullopt;
@@ -122,8 +128,7 @@ Maybe BePrimary(const World& world) {
   if (!DataIsUsable(seen)) {
     return Blocked(world, "it shall be primary, but its data directory is not complete");
   }
-  if (!world.lease.has_value() || world.lease->epoch != world.memory.epoch ||
-      world.now >= world.lease->deadline - world.fence_margin) {
+  if (!HasLease(world)) {
     return Wait(world, "waits for a lease");
   }
   if (seen.sql.has_value() && !seen.sql->in_recovery) {

@@ -125,18 +125,6 @@ Maybe WaitForOrders(const World& world) {
   return Wait(world, "no orders from the controller yet");
 }
 
-Maybe Release(const World& world) {
-  if (!Assigned(world, Assignment::kNone) || !world.desired->cluster.empty()) {
-    return std::nullopt;
-  }
-  if (world.memory.cluster.empty()) {
-    return Wait(world, "member of no cluster");
-  }
-  Step step = Do(world, StepKind::kRemember, "this node belongs to no cluster any more");
-  step.memory.cluster.clear();
-  return step;
-}
-
 Maybe IgnoreLowerEpoch(const World& world) {
   if (world.desired->epoch >= world.memory.epoch) {
     return std::nullopt;
@@ -245,12 +233,14 @@ constexpr Rule kRules[] = {
     {"release", Release},
     {"ignore-lower-epoch", IgnoreLowerEpoch},
     {"refuse-other-cluster", RefuseOtherCluster},
+    {"leave-foreign-primary", LeaveForeignPrimary},
     {"remember-orders", RememberOrders},
     {"stop-as-ordered", StopAsOrdered},
     {"vote", Vote},
     {"be-witness", BeWitness},
     {"go-on-alone", GoOnAlone},
     {"stay-alone", StayAlone},
+    {"adopt", Adopt},
     {"initialize", Initialize},
     {"be-primary", BePrimary},
     {"be-standby", BeStandby},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "agent/core/adopt.h"
 #include "agent/core/alone.h"
 #include "agent/core/reconciler.h"
 #include "agent/core/rules.h"
@@ -183,6 +184,10 @@ Report ReportOf(const World& world, const std::string& step, const std::string& 
     report.step_error = seen.disk.error;
   }
   report.alone_epoch = world.memory.alone_epoch;
+  if (world.desired.has_value() && Assigned(world, Assignment::kPreview) &&
+      seen.existing.has_value()) {
+    report.adoption = PlanAdoption(world);
+  }
   if (world.desired.has_value() && Assigned(world, Assignment::kWitness)) {
     report.receiver_streaming = ReachesPrimary(world, DetectAfter(world));
   }

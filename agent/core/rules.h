@@ -33,7 +33,13 @@ Maybe ConfigureIfNeeded(const World& world, bool detached);
 // The step that makes replication slots right. Nothing if they are. Needs sql.
 Maybe EnsureSlots(const World& world);
 
+// Whether the lease to be primary at this epoch lasts.
+bool HasLease(const World& world);
+
 // Rules of the parts, for the table in reconciler.cc.
+Maybe Release(const World& world);
+Maybe LeaveForeignPrimary(const World& world);
+Maybe Adopt(const World& world);
 Maybe Initialize(const World& world);
 Maybe BePrimary(const World& world);
 Maybe BeStandby(const World& world);

@@ -32,6 +32,10 @@ enum class StepKind {
   kCheckpoint,
   kBackfillArchive,  // push WAL from before the promotion that the old primary may not have pushed
   kRemoveOldData,    // earlier data directories, once this one streams
+  // Make `existing`, whose server runs, the current data directory; keep the files that will be
+  // replaced, and let its configuration include ours.
+  kAdopt,
+  kLetGo,  // write `config`, put back what adoption has replaced, reload
 };
 
 struct SlotAdvance {
@@ -64,6 +68,7 @@ struct Step {
   std::string slot;      // kBaseBackup: our slot on the upstream
   SlotPlan slots;        // kEnsureSlots
   std::string roles_id;  // kEnsureRoles
+  std::string existing;  // kAdopt: a data directory
 };
 
 }  // namespace pgmahout::agent

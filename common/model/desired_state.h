@@ -24,6 +24,8 @@ enum class Assignment {
   kPrepare,    // vote: stop receiving WAL, then report how far the WAL reaches
   kStop,       // no PostgreSQL process may run here; for a switchover: a clean, caught-up stop
   kWitness,    // no member and no PostgreSQL: remember epochs, and who may go on alone
+  kPreview,    // member of no cluster: change nothing, tell what adoption would mean
+  kAdopt,      // take over the primary that runs here and be the first primary with it
 };
 
 // "ANY number (standbys)" of synchronous_standby_names. number 0 means asynchronous; `standbys` are
@@ -65,9 +67,10 @@ struct DesiredState {
   std::string cluster;
   std::string tenant;
   uint64_t epoch = 0;
-  uint64_t system_identifier = 0;  // 0: not known yet, only with kBootstrap
+  uint64_t system_identifier = 0;  // 0: not known yet, before there is a primary
   Assignment assignment = Assignment::kNone;
-  std::string upstream;  // kStandby: the node to follow; kWitness: the primary, or who was
+  // kStandby: the node to follow; kWitness: the primary, or who was; kPreview: who would be.
+  std::string upstream;
   // kStandby: where the upstream's timeline left its parent; WAL of ours beyond it has diverged.
   // 0, 0/0: never forked, or not known. The parent may be more than one below: a promotion takes
   // the next number that no history file in the archive has.
@@ -94,6 +97,8 @@ struct DesiredState {
   // kStandby, single-use: restart the server if it is still the one that was started then
   // (Report::server_started). 0: no such order.
   uint64_t restart_server = 0;
+  // The cluster was made of running servers: one that runs here is taken over as it is.
+  bool adopt = false;
 
   friend bool operator==(const DesiredState&, const DesiredState&) = default;
 };

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/model/adoption.h"
 #include "common/model/desired_state.h"
 #include "common/pg/lsn.h"
 
@@ -103,6 +104,7 @@ struct Report {
   // only good for telling servers apart. 0: not known.
   uint64_t server_started = 0;
   uint64_t data_number = 0;  // the data directory is pgdata.<this>
+  std::optional<AdoptionPlan> adoption;      // as answer to kPreview
 
   friend bool operator==(const Report&, const Report&) = default;
 };
