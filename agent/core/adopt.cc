@@ -20,6 +20,7 @@ namespace {
 // Long values are cut: a plan has to fit into a heartbeat.
 constexpr size_t kTextMax = 200;
 constexpr size_t kListMax = 200;
+constexpr size_t kMessageMax = 3'000;
 
 // May hold a password.
 constexpr absl::string_view kConninfo = "primary_conninfo";
@@ -46,8 +47,8 @@ Settings NewSettings(const World& world, AdoptionPart part) {
   return SettingsOf(RenderConfig(desired, context, /*detached=*/false));
 }
 
-std::string Shortened(const std::string& text) {
-  return text.size() <= kTextMax ? text : absl::StrCat(text.substr(0, kTextMax), "...");
+std::string Shortened(const std::string& text, size_t most = kTextMax) {
+  return text.size() <= most ? text : absl::StrCat(text.substr(0, most), "...");
 }
 
 std::string Shown(const std::string& name, const std::string& value) {
@@ -166,9 +167,10 @@ void NoteOwnSettings(const World& world,
   }
   if (!own.empty()) {
     notes->push_back(
-        absl::StrCat("settings that only this server has; for the other members add to "
-                     "spec.postgresql.parameters: ",
-                     absl::StrJoin(own, ", ")));
+        Shortened(absl::StrCat("settings that only this server has; for the other members add to "
+                               "spec.postgresql.parameters: ",
+                               absl::StrJoin(own, ", ")),
+                  kMessageMax));
   }
 }
 
@@ -263,8 +265,9 @@ Maybe Adopt(const World& world) {
   }
   const AdoptionPlan plan = PlanAdoption(world);
   if (!plan.refusals.empty()) {
-    return Blocked(world, absl::StrCat("cannot take over the server that is here: ",
-                                       absl::StrJoin(plan.refusals, "; ")));
+    return Blocked(world, Shortened(absl::StrCat("cannot take over the server that is here: ",
+                                                 absl::StrJoin(plan.refusals, "; ")),
+                                    kMessageMax));
   }
   if (plan.part == AdoptionPart::kCopy) {
     return std::nullopt;

@@ -92,6 +92,7 @@ Maybe Release(const World& world) {
   if (!world.memory.cluster.empty()) {
     Step step = Do(world, StepKind::kRemember, "this node belongs to no cluster any more");
     step.memory.cluster.clear();
+    step.memory.system_identifier = 0;
     step.memory.adopted = false;
     return step;
   }

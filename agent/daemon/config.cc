@@ -57,11 +57,19 @@ absl::Status ReadCluster(const std::string& path, AgentConfig* config) {
   return absl::OkStatus();
 }
 
+// Debian's directory for the data of that cluster; beside it where somebody's data are in there
+// already, which may be adopted. Once made, the one beside stays.
 std::string DefaultDataRoot(const AgentConfig& config) {
-  return config.debian_cluster.has_value()
-             ? absl::StrCat("/var/lib/postgresql/", config.debian_cluster->major, "/",
-                            config.debian_cluster->name)
-             : "";
+  if (!config.debian_cluster.has_value()) {
+    return "";
+  }
+  const std::string usual = absl::StrCat("/var/lib/postgresql/", config.debian_cluster->major, "/",
+                                         config.debian_cluster->name);
+  const std::string beside = usual + ".pgmahout";
+  std::error_code ignored;
+  const bool is_taken = std::filesystem::exists(usual + "/PG_VERSION", ignored) ||
+                        std::filesystem::exists(beside, ignored);
+  return is_taken ? beside : usual;
 }
 
 absl::Status Check(const AgentConfig& config, const std::string& path) {
@@ -97,6 +105,7 @@ absl::StatusOr<AgentConfig> LoadAgentConfig(const std::string& path) {
   config.unit = file.Text("postgres.unit", config.unit);
   PGM_RETURN_IF_ERROR(ReadCluster(path, &config));
   config.data_root = file.Text("postgres.dataRoot", DefaultDataRoot(config));
+  config.existing_data = file.Text("postgres.existingData", "");
   config.wal_program = file.Text("postgres.walProgram", BesideThisProgram("pgmahout-wal"));
   config.guard_program = file.Text("postgres.guardProgram", BesideThisProgram("pgmahout-guard"));
   // Where pgmahout-guard.service looks; a guard that this agent starts itself is told.

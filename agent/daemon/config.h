@@ -24,6 +24,7 @@ struct AgentConfig {
   // The cluster of `unit`: configuration in /etc/postgresql. With systemd always, else never.
   std::optional<DebianCluster> debian_cluster;
   std::string data_root;
+  std::string existing_data;  // data directory of a server that may be adopted; empty: none
   std::map<uint32_t, std::string> bin_directories;  // by major version
   std::string wal_program;
   std::string guard_program;    // empty: no guard

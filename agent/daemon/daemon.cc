@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/core/adopt.h"
 #include "agent/core/alone.h"
 #include "agent/daemon/memory_file.h"
 #include "common/base/error.h"
@@ -72,6 +73,10 @@ absl::string_view NameOf(StepKind kind) {
       return "backfill-archive";
     case StepKind::kRemoveOldData:
       return "remove-old-data";
+    case StepKind::kAdopt:
+      return "adopt";
+    case StepKind::kLetGo:
+      return "let-go";
   }
   return "?";
 }
@@ -160,6 +165,7 @@ void Daemon::ObserveSoon() {
   }
   observing_ = true;
   observe_again_ = false;
+  instance_.LookForExisting(WantsExisting(orders_.desired, memory_, observation_));
   observer_.Post([this, memory = memory_, changes = changes_] {
     const BootTime begun = clock_.Now();
     Observation observation = instance_.Observe(memory, config_.sql_deadline);
@@ -400,6 +406,7 @@ void Daemon::StepEnded(const Step& step, const absl::Status& status) {
     // Only what this step was meant to change: orders may have moved the epoch meanwhile.
     Memory memory = memory_;
     memory.data_number = step.memory.data_number;
+    memory.adopted = step.memory.adopted;
     memory.started_epoch = std::max(memory.started_epoch, step.memory.started_epoch);
     memory.backfilled_epoch = std::max(memory.backfilled_epoch, step.memory.backfilled_epoch);
     memory.checkpointed_epoch = std::max(memory.checkpointed_epoch, step.memory.checkpointed_epoch);

@@ -74,6 +74,7 @@ InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig&
   instance.node = config.node;
   instance.address = config.address;
   instance.data_root = config.data_root;
+  instance.existing_data = config.existing_data;
   if (config.debian_cluster.has_value()) {
     instance.debian_cluster = config.debian_cluster;
     instance.config_directory = absl::StrCat("/etc/postgresql/", config.debian_cluster->major, "/",

@@ -89,7 +89,8 @@ std::string EncodeMemory(const Memory& memory) {
                {"rewind_tried_epoch", absl::StrCat(memory.rewind_tried_epoch)},
                {"backfilled_epoch", absl::StrCat(memory.backfilled_epoch)},
                {"checkpointed_epoch", absl::StrCat(memory.checkpointed_epoch)},
-               {"alone_epoch", absl::StrCat(memory.alone_epoch)}});
+               {"alone_epoch", absl::StrCat(memory.alone_epoch)},
+               {"adopted", memory.adopted ? "1" : "0"}});
 }
 
 absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
@@ -105,6 +106,9 @@ absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "backfilled_epoch", &memory.backfilled_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "checkpointed_epoch", &memory.checkpointed_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "alone_epoch", &memory.alone_epoch));
+  uint64_t adopted = 0;
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "adopted", &adopted));
+  memory.adopted = adopted != 0;
   return memory;
 }
 

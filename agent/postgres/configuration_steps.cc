@@ -95,6 +95,25 @@ absl::Status ResetOverrides(const StepRun& run, Session& session) {
   return absl::OkStatus();
 }
 
+absl::Status VerifyHba(const StepRun& run) {
+  const BootTime deadline = SystemClock().Now() + kSqlTimeout;
+  PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
+  PGM_ASSIGN_OR_RETURN(const Rows rows,
+                       session.Query("SELECT 'line ' || line_number || ': ' || error FROM "
+                                     "pg_hba_file_rules WHERE error IS NOT NULL",
+                                     deadline));
+  if (rows.empty()) {
+    return absl::OkStatus();
+  }
+  const std::string errors = absl::StrJoin(
+      rows, "; ", [](std::string* out, const Row& row) { absl::StrAppend(out, row[0]); });
+  return WithInfo(absl::InvalidArgumentError("PostgreSQL finds errors in the new pg_hba.conf"),
+                  ErrorInfo{"invalid-hba", errors,
+                            "The former rules stay in force. Correct spec.postgresql.pgHba."});
+}
+
+}  // namespace
+
 // Reloading is asynchronous: a new connection tells which configuration the postmaster has loaded.
 absl::Status ReloadAndWait(const StepRun& run, const std::string& config_id) {
   const BootTime deadline = SystemClock().Now() + kReloadTimeout;
@@ -120,25 +139,6 @@ absl::Status ReloadAndWait(const StepRun& run, const std::string& config_id) {
   }
   return absl::CancelledError("cancelled");
 }
-
-absl::Status VerifyHba(const StepRun& run) {
-  const BootTime deadline = SystemClock().Now() + kSqlTimeout;
-  PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
-  PGM_ASSIGN_OR_RETURN(const Rows rows,
-                       session.Query("SELECT 'line ' || line_number || ': ' || error FROM "
-                                     "pg_hba_file_rules WHERE error IS NOT NULL",
-                                     deadline));
-  if (rows.empty()) {
-    return absl::OkStatus();
-  }
-  const std::string errors = absl::StrJoin(
-      rows, "; ", [](std::string* out, const Row& row) { absl::StrAppend(out, row[0]); });
-  return WithInfo(absl::InvalidArgumentError("PostgreSQL finds errors in the new pg_hba.conf"),
-                  ErrorInfo{"invalid-hba", errors,
-                            "The former rules stay in force. Correct spec.postgresql.pgHba."});
-}
-
-}  // namespace
 
 absl::Status PrepareSupportFiles(const StepRun& run) {
   const Layout& layout = run.layout;

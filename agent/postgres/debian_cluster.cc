@@ -37,10 +37,11 @@ absl::Status CheckMajor(const StepRun& run) {
                                ".service in agent.yaml: postgres.unit."));
 }
 
-// Made around one of our data directories?
+// Made around one of our data directories, or adopted?
 absl::Status CheckOwner(const StepRun& run, const std::string& text) {
   const std::string& root = run.layout.config().data_root;
-  if (absl::StrContains(text, absl::StrCat("'", root, "/"))) {
+  if (absl::StrContains(text, absl::StrCat("'", root, "/")) ||
+      absl::StrContains(text, kIncludeMark)) {
     return absl::OkStatus();
   }
   return WithInfo(
@@ -104,7 +105,11 @@ absl::Status EnsureDebianCluster(const StepRun& run) {
                                        absl::StrCat(cluster.major), cluster.name},
                                       kCreateTimeout))
           .status());
-  return WriteFileDurably(directory + "/postgresql.conf", kLeftBehind, 0600);
+  return LeaveConfigurationBehind(directory);
+}
+
+absl::Status LeaveConfigurationBehind(const std::string& data_directory) {
+  return WriteFileDurably(data_directory + "/postgresql.conf", kLeftBehind, 0600);
 }
 
 }  // namespace pgmahout::agent

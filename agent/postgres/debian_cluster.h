@@ -14,6 +14,10 @@ namespace pgmahout::agent {
 
 struct StepRun;
 
+// In the postgresql.conf of a server that was adopted, before the line that includes ours.
+inline constexpr absl::string_view kIncludeMark =
+    "# pgmahout-agent keeps its settings in this file, which has to be the last:";
+
 struct DebianCluster {
   uint32_t major = 0;
   std::string name;  // "main"
@@ -28,5 +32,8 @@ std::optional<DebianCluster> DebianClusterOf(absl::string_view unit);
 // directory of the step. FailedPrecondition, and nothing changed, if it belongs to a server that
 // somebody else has made, or if the spec wants another major version than the unit's.
 absl::Status EnsureDebianCluster(const StepRun& run);
+
+// pg_rewind of a server that crashed starts one that reads its configuration in the data directory.
+absl::Status LeaveConfigurationBehind(const std::string& data_directory);
 
 }  // namespace pgmahout::agent

@@ -33,17 +33,23 @@ struct InstanceConfig {
   // As postgresql-common has it. Without: below data_root, and configuration in the data directory.
   std::optional<DebianCluster> debian_cluster;
   std::string config_directory, socket_directory, log_directory;  // with debian_cluster
+  // The data directory of a server that may be adopted; with debian_cluster its configuration
+  // names it. Empty: none.
+  std::string existing_data{};
 };
 
 class Instance {
  public:
   virtual ~Instance() = default;
 
-  // The data directory that `memory` names. Absolute.
+  // The data directory that `memory` names. Absolute; of one that was adopted, where it really is.
   virtual std::string DataDirectory(const Memory& memory) const = 0;
 
   // Looks at files, processes and, through a fresh connection with `sql_deadline`, at the server.
   virtual Observation Observe(const Memory& memory, Duration sql_deadline) = 0;
+
+  // Whether Observe() shall look for a server that is not pgmahout's, too.
+  virtual void LookForExisting(bool wanted) = 0;
 
   // Blocks until the postmaster that runs now has ended, or `timeout` is over. True: it ended, or
   // none runs. Uses a pidfd, so it notices within a millisecond.

@@ -58,6 +58,17 @@ class Layout {
     return (IsDebian() ? config_.config_directory : data_directory) + "/pg_hba.conf";
   }
 
+  // The server's own, which includes ours.
+  std::string MainConfigFile(const std::string& data_directory) const {
+    return (IsDebian() ? config_.config_directory : data_directory) + "/postgresql.conf";
+  }
+
+  // Debian: whether the server is started at boot. Not known elsewhere.
+  std::string StartConfFile() const { return config_.config_directory + "/start.conf"; }
+
+  // Where a file of somebody's own is kept while ours is in its place.
+  static std::string Before(const std::string& path) { return path + ".before-pgmahout"; }
+
   // Debian's tools read the configuration as any user; it holds no secrets.
   mode_t ConfigMode() const { return IsDebian() ? 0644 : 0600; }
 

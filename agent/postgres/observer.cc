@@ -17,6 +17,7 @@
 #include "agent/core/config_file.h"
 #include "agent/postgres/control_data.h"
 #include "agent/postgres/diverged_wal.h"
+#include "agent/postgres/existing_server.h"
 #include "agent/postgres/process_control.h"
 #include "agent/postgres/sql_facts.h"
 #include "common/base/durable_file.h"
@@ -29,6 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr Duration kSlowPeriod{10'000};
+constexpr Duration kExistingPeriod{1'000};
 // While something is under way there are ten looks a second; so many markers help nobody.
 constexpr Duration kMarkerPeriod{150};
 
@@ -95,7 +97,7 @@ bool CertificateDiffers(const Layout& layout) {
 
 // Data and WAL may lie on different disks; what is full first matters.
 void LookAtSpace(const std::string& data_root, const std::string& directory, Observation* seen) {
-  for (const std::string& path : {data_root, directory + "/pg_wal"}) {
+  for (const std::string& path : {data_root, directory, directory + "/pg_wal"}) {
     struct statvfs info {};
 
     if (statvfs(path.c_str(), &info) != 0) {
@@ -151,8 +153,23 @@ absl::StatusOr<SocketAddress> SocketOf(const std::string& data_directory) {
 Observer::Observer(const Layout& layout, const Clock& clock)
     : layout_(layout), clock_(clock), disk_(clock) {}
 
-Observation Observer::Look(const Memory& memory, Duration sql_deadline) {
+// While something is under way there are ten looks a second.
+void Observer::LookForExisting(const Memory& memory, Duration sql_deadline, Observation* seen) {
+  if (const BootTime now = clock_.Now();
+      !existing_.has_value() || now - looked_for_existing_ >= kExistingPeriod) {
+    existing_ = LookAtExisting(layout_, memory, now + sql_deadline);
+    looked_for_existing_ = now;
+  }
+  seen->existing = existing_;
+}
+
+Observation Observer::Look(const Memory& memory, Duration sql_deadline, bool look_for_existing) {
   Observation seen;
+  if (look_for_existing) {
+    LookForExisting(memory, sql_deadline, &seen);
+  } else {
+    existing_.reset();
+  }
   const std::string directory = layout_.DataDirectory(memory.data_number);
   LookAtSpace(layout_.config().data_root, directory, &seen);
   seen.old_directories = CountOldDirectories(layout_.config().data_root, directory);

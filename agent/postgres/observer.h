@@ -19,9 +19,10 @@ class Observer {
  public:
   Observer(const Layout& layout, const Clock& clock);
 
-  Observation Look(const Memory& memory, Duration sql_deadline);
+  Observation Look(const Memory& memory, Duration sql_deadline, bool look_for_existing = false);
 
  private:
+  void LookForExisting(const Memory& memory, Duration sql_deadline, Observation* seen);
   void LookAtFiles(const std::string& directory, Observation* seen);
   void LookAtServer(const std::string& directory, Duration sql_deadline, Observation* seen);
   std::optional<ControlData> ReadControl(const std::string& directory);
@@ -35,6 +36,8 @@ class Observer {
   // pg_controldata is a program to start: only when the file has changed.
   std::string control_stamp_;
   std::optional<ControlData> control_;
+  std::optional<ExistingServer> existing_;
+  BootTime looked_for_existing_;
   // What is asked every few seconds only.
   BootTime asked_slowly_;
   BootTime marked_;  // when the last marker was written

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <utility>
 
@@ -70,13 +71,18 @@ class RealInstance : public Instance {
       : layout_(std::move(config)), control_(std::move(control)), observer_(layout_, clock) {}
 
   std::string DataDirectory(const Memory& memory) const override {
-    return layout_.DataDirectory(memory.data_number);
+    const std::string directory = layout_.DataDirectory(memory.data_number);
+    std::error_code none;
+    const std::filesystem::path target = std::filesystem::read_symlink(directory, none);
+    return none ? directory : target.string();
   }
+
+  void LookForExisting(bool wanted) override { look_for_existing_ = wanted; }
 
   Observation Observe(const Memory& memory, Duration sql_deadline) override {
     number_ = memory.data_number;
     const bool owed = reload_is_owed_;
-    Observation seen = observer_.Look(memory, sql_deadline);
+    Observation seen = observer_.Look(memory, sql_deadline, look_for_existing_);
     seen.reload_is_owed = owed;
     return seen;
   }
@@ -174,6 +180,10 @@ class RealInstance : public Instance {
         return BackfillArchive(run);
       case StepKind::kRemoveOldData:
         return RemoveOldData(run);
+      case StepKind::kAdopt:
+        return Adopt(run);
+      case StepKind::kLetGo:
+        return LetGo(run);
     }
     return absl::InternalError("unknown step");
   }
@@ -182,6 +192,7 @@ class RealInstance : public Instance {
   const std::unique_ptr<ProcessControl> control_;
   Observer observer_;
   std::atomic<uint64_t> number_{0};
+  std::atomic<bool> look_for_existing_{false};
   std::atomic<bool> cancelled_{false};
   // An agent that was ended between writing the configuration and loading it does not know.
   std::atomic<bool> reload_is_owed_{true};

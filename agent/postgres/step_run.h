@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // StepRun: what every step has at hand while it runs. The steps themselves are functions, grouped
-// by what they touch: configuration_steps.cc, data_steps.cc, sql_steps.cc, archive_steps.cc.
+// by what they touch: adopt_steps.cc, configuration_steps.cc, data_steps.cc, sql_steps.cc,
+// archive_steps.cc.
 //
 // A step may be cut short at any moment and be repeated; it returns Cancelled when `cancelled` is
 // set meanwhile.
@@ -51,6 +52,15 @@ absl::Status PrepareSupportFiles(const StepRun& run);
 absl::Status Configure(const StepRun& run);
 // Takes parameters of ours out of the postgresql.auto.conf of a server that is down.
 absl::Status StripAutoConf(const std::string& data_directory);
+
+// A name below data_root for the directory of a server that runs; its files that will be replaced
+// are kept beside them.
+absl::Status Adopt(const StepRun& run);
+// The way back: the files that were kept, and a configuration that needs nobody. A running server
+// loads both.
+absl::Status LetGo(const StepRun& run);
+// Reloads the running server and waits until it has loaded the configuration of that id.
+absl::Status ReloadAndWait(const StepRun& run, const std::string& config_id);
 
 absl::Status Initialize(const StepRun& run);
 absl::Status BaseBackup(const StepRun& run);

@@ -2,6 +2,8 @@
 // Limits on what comes over the agents' stream. Private to common/wire.
 #pragma once
 
+#include <string>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
@@ -15,6 +17,9 @@ absl::Status CheckWireWord(absl::string_view field, absl::string_view text);
 
 // At most 64 entries.
 absl::Status CheckWireList(absl::string_view field, int size);
+
+// For logs and terminals: a line break or an escape sequence in there could pass for our own words.
+std::string Printable(std::string text);
 
 // Empty, or a name by CheckObjectName.
 absl::Status CheckWireNameIfSet(absl::string_view field, absl::string_view name);

@@ -32,6 +32,10 @@ v1::Assignment AssignmentToProto(Assignment assignment) {
       return v1::ASSIGNMENT_STOP;
     case Assignment::kWitness:
       return v1::ASSIGNMENT_WITNESS;
+    case Assignment::kPreview:
+      return v1::ASSIGNMENT_PREVIEW;
+    case Assignment::kAdopt:
+      return v1::ASSIGNMENT_ADOPT;
   }
   return v1::ASSIGNMENT_NONE;
 }
@@ -52,6 +56,10 @@ absl::StatusOr<Assignment> AssignmentFromProto(v1::Assignment assignment) {
       return Assignment::kStop;
     case v1::ASSIGNMENT_WITNESS:
       return Assignment::kWitness;
+    case v1::ASSIGNMENT_PREVIEW:
+      return Assignment::kPreview;
+    case v1::ASSIGNMENT_ADOPT:
+      return Assignment::kAdopt;
     default:
       // Never guess: an unknown assignment comes from a newer controller.
       return WithHint(absl::InvalidArgumentError(
@@ -166,6 +174,7 @@ v1::DesiredState ToProto(const DesiredState& desired) {
   proto.set_hands_off(desired.hands_off);
   proto.set_rebuild_directory(desired.rebuild_directory);
   proto.set_restart_server(desired.restart_server);
+  proto.set_adopt(desired.adopt);
   return proto;
 }
 
@@ -192,6 +201,7 @@ absl::StatusOr<DesiredState> FromProto(const v1::DesiredState& proto) {
   desired.hands_off = proto.hands_off();
   desired.rebuild_directory = proto.rebuild_directory();
   desired.restart_server = proto.restart_server();
+  desired.adopt = proto.adopt();
   return desired;
 }
 

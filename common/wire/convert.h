@@ -46,6 +46,8 @@ absl::StatusOr<Order> FromProto(const v1::ControllerMessage& proto);
 // characters in what people read become spaces. Of `attached`, entries that are no node names are
 // left out: they are other people's pg_receivewal.
 v1::MemberReport ToProto(const Report& report);
+v1::AdoptionPlan ToProto(const AdoptionPlan& plan);
+absl::StatusOr<AdoptionPlan> FromProto(const v1::AdoptionPlan& proto);
 absl::StatusOr<Report> FromProto(const v1::MemberReport& proto);
 
 // The first message of a stream: short printable texts, and an address that is an IP address.

@@ -131,13 +131,6 @@ absl::Status CheckTexts(const v1::MemberReport& proto) {
   return absl::OkStatus();
 }
 
-// For logs and terminals: a line break or an escape sequence in there could pass for our own words.
-std::string Printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](char c) { return absl::ascii_iscntrl(c); }, ' ');
-  return text;
-}
-
 // Everything that is only copied.
 void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->cluster = proto.cluster();
@@ -186,6 +179,12 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
 }
 
 }  // namespace
+
+std::string Printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return absl::ascii_iscntrl(c); }, ' ');
+  return text;
+}
 
 absl::Status CheckWireText(absl::string_view field, absl::string_view text) {
   return CheckBytes(field, text, kTextBytesMax);
@@ -266,6 +265,9 @@ v1::MemberReport ToProto(const Report& report) {
   proto.set_receiver_trouble(report.receiver_trouble);
   proto.set_server_started(report.server_started);
   proto.set_data_number(report.data_number);
+  if (report.adoption.has_value()) {
+    *proto.mutable_adoption() = ToProto(*report.adoption);
+  }
   return proto;
 }
 
@@ -278,6 +280,9 @@ absl::StatusOr<Report> FromProto(const v1::MemberReport& proto) {
   PGM_RETURN_IF_ERROR(ReadAttached(proto, &report));
   if (proto.has_quorum_in_effect()) {
     PGM_ASSIGN_OR_RETURN(report.quorum_in_effect, FromProto(proto.quorum_in_effect()));
+  }
+  if (proto.has_adoption()) {
+    PGM_ASSIGN_OR_RETURN(report.adoption, FromProto(proto.adoption()));
   }
   if (proto.has_ballot()) {
     report.ballot =

@@ -55,6 +55,16 @@ absl::StatusOr<std::vector<StoredEvent>> NewestEvents(Store& store,
 
 }  // namespace
 
+void FillNotes(const std::vector<SpecViolation>& violations,
+               google::protobuf::RepeatedPtrField<v1::FieldNote>* notes) {
+  for (const SpecViolation& violation : violations) {
+    v1::FieldNote& note = *notes->Add();
+    note.set_path(violation.path);
+    note.set_message(violation.message);
+    note.set_hint(violation.hint);
+  }
+}
+
 AdminService::Unary* AdminService::Run(Context* context, absl::AnyInvocable<void(Done)> work) {
   Unary* reactor = context->DefaultReactor();
   const absl::StatusOr<Identity> caller = RequireCaller(*context, IdentityKind::kAdmin);
@@ -101,12 +111,7 @@ void AdminService::Apply(const v1::ApplyClusterRequest& request,
                          Done done) {
   std::vector<SpecViolation> violations;
   absl::StatusOr<ClusterSpec> spec = ToModel(request.cluster(), &violations);
-  for (const SpecViolation& violation : violations) {
-    v1::FieldNote& note = *response->add_violations();
-    note.set_path(violation.path);
-    note.set_message(violation.message);
-    note.set_hint(violation.hint);
-  }
+  FillNotes(violations, response->mutable_violations());
   if (!violations.empty()) {
     done(absl::OkStatus());  // the answer lists them; nothing was changed
     return;
@@ -206,15 +211,6 @@ AdminService::Unary* AdminService::Failover(Context* context,
   });
 }
 
-AdminService::Unary* AdminService::DeleteCluster(Context* context,
-                                                 const v1::DeleteClusterRequest* request,
-                                                 v1::ActionResponse* response) {
-  return Run(context, [this, request, response](Done done) {
-    response->set_message("forgotten; PostgreSQL and its data stay where they are");
-    on_.conductor.Delete(request->name(), std::move(done));
-  });
-}
-
 AdminService::Unary* AdminService::ListEvents(Context* context,
                                               const v1::ListEventsRequest* request,
                                               v1::ListEventsResponse* response) {
@@ -261,6 +257,7 @@ AdminService::Unary* AdminService::ListNodes(Context* context,
       node.set_connected(agent != on_.conductor.agents().end());
       if (node.connected()) {
         node.set_cluster(agent->second.cluster);
+        node.set_letting_go(node.cluster().empty() && agent->second.letting_go);
         const ClusterState* state = on_.conductor.Find(node.cluster());
         if (state != nullptr) {
           node.set_role(name == state->durable.spec.witness ? "witness" : "member");

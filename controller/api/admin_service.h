@@ -4,9 +4,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "common/base/event_loop.h"
+#include "common/wire/violations.h"
 #include "controller/conductor/conductor.h"
 #include "controller/conductor/registry.h"
 #include "controller/conductor/secrets.h"
@@ -22,6 +24,10 @@ struct AdminDependencies {
   Secrets& secrets;
   Store& store;
 };
+
+// What is wrong in a spec, as an answer says it.
+void FillNotes(const std::vector<SpecViolation>& violations,
+               google::protobuf::RepeatedPtrField<v1::FieldNote>* notes);
 
 class AdminService : public v1::AdminService::CallbackService {
  public:
@@ -43,6 +49,7 @@ class AdminService : public v1::AdminService::CallbackService {
   Unary* SetMaintenance(Context*, const v1::MaintenanceRequest*, v1::ActionResponse*) override;
   Unary* Reinit(Context*, const v1::ReinitRequest*, v1::ActionResponse*) override;
   Unary* Restart(Context*, const v1::RestartRequest*, v1::ActionResponse*) override;
+  Unary* AdoptCluster(Context*, const v1::AdoptClusterRequest*, v1::AdoptClusterResponse*) override;
   Unary* DeleteCluster(Context*, const v1::DeleteClusterRequest*, v1::ActionResponse*) override;
   Unary* ListEvents(Context*, const v1::ListEventsRequest*, v1::ListEventsResponse*) override;
   Unary* GetCredential(Context*, const v1::CredentialRequest*, v1::CredentialResponse*) override;
@@ -63,6 +70,8 @@ class AdminService : public v1::AdminService::CallbackService {
 
   absl::StatusOr<const ClusterState*> Find(const std::string& cluster) const;
   void Apply(const v1::ApplyClusterRequest& request, v1::ApplyClusterResponse* response, Done done);
+  void Adopt(const v1::AdoptClusterRequest& request, v1::AdoptClusterResponse* response, Done done);
+  void Delete(const v1::DeleteClusterRequest& request, v1::ActionResponse* response, Done done);
 
   // A request for Conductor::Request, and how to tell it.
   struct CareOrder {

@@ -28,7 +28,7 @@ _pgmahout() {
   case $previous in
     -o|--output) COMPREPLY=($(compgen -W "table wide json yaml name" -- "$current")); return ;;
     -f|--file|--config) COMPREPLY=($(compgen -f -- "$current")); return ;;
-    --to|--node) COMPREPLY=($(compgen -W "$(_pgmahout_names node)" -- "$current")); return ;;
+    --to|--node|--primary) COMPREPLY=($(compgen -W "$(_pgmahout_names node)" -- "$current")); return ;;
   esac
   if [[ $current == -* ]]; then
     words="--output --context --config --timeout --dry-run --yes --help"
@@ -41,13 +41,15 @@ _pgmahout() {
       "cluster reinit") words+=" --wait --no-wait" ;;
       "cluster restart") words+=" --node --force --in-place --wait --no-wait" ;;
       "node maintenance") words+=" --on --off --wait --no-wait" ;;
+      "cluster adopt") words+=" --file --primary --wait --no-wait" ;;
+      "cluster release") words+=" --wait --no-wait" ;;
       "cluster events") words+=" --limit" ;;
       "token create") words+=" --node --ttl" ;;
     esac
   else
     case "$noun $verb" in
       " ") words="apply diff cluster node token watch version completion" ;;
-      "cluster ") words="list show switchover failover pause resume reinit restart delete history explain events credentials" ;;
+      "cluster ") words="list show switchover failover adopt release pause resume reinit restart delete history explain events credentials" ;;
       "node ") words="list show maintenance remove" ;;
       "token ") words="create list revoke" ;;
       "completion ") words="bash" ;;

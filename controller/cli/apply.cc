@@ -1,71 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // apply and diff: specs from a file to the controller.
-#include <iterator>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/spec/yaml_loader.h"
 #include "common/wire/convert.h"
 #include "common/wire/spec_diff.h"
 #include "controller/cli/output.h"
+#include "controller/cli/spec_file.h"
 #include "controller/cli/verbs.h"
 #include "controller/cli/wait.h"
 
 namespace pgmahout::cli {
 namespace {
 
-constexpr size_t kFileBytesMax = (size_t{1} << 20) + 1;  // LoadYaml says what the limit is
-
 struct Applied {
   std::string name;
   v1::ApplyClusterResponse response;
 };
-
-absl::StatusOr<std::string> ReadSpecFile(Session* session) {
-  if (session->options.file == "-") {
-    return std::string(std::istreambuf_iterator<char>(session->streams.in), {});
-  }
-  absl::StatusOr<std::string> text = ReadFile(session->options.file, kFileBytesMax);
-  if (!text.ok()) {
-    // Whatever the reason, it is the argument that is wrong.
-    return absl::InvalidArgumentError(text.status().message());
-  }
-  return text;
-}
-
-void PrintProblem(const std::string& where,
-                  const std::string& message,
-                  const std::string& hint,
-                  Session* session) {
-  session->streams.err << where << ": " << message << "\n";
-  if (!hint.empty()) {
-    session->streams.err << "    " << hint << "\n";
-  }
-}
-
-absl::Status InvalidFile(const std::string& file, size_t problems) {
-  return WithInfo(
-      absl::InvalidArgumentError(absl::StrCat("invalid spec in ", file, ": ", problems,
-                                              problems == 1 ? " problem" : " problems")),
-      ErrorInfo{"invalid-spec", "", "Nothing was changed."});
-}
-
-absl::StatusOr<std::vector<ClusterDocument>> LoadDocuments(Session* session) {
-  PGM_ASSIGN_OR_RETURN(const std::string text, ReadSpecFile(session));
-  const std::string name = session->options.file == "-" ? "stdin" : session->options.file;
-  std::vector<YamlProblem> problems;
-  auto documents = LoadYaml(text, name, &problems);
-  if (!documents.ok()) {
-    for (const YamlProblem& problem : problems) {
-      PrintProblem(problem.where, problem.message, problem.hint, session);
-    }
-    return InvalidFile(name, problems.size());
-  }
-  return documents;
-}
 
 // The spec that is in force; nothing when there is none, or this program cannot understand it.
 std::optional<ClusterSpec> SpecInForce(const std::string& name, Session* session) {
@@ -199,24 +153,6 @@ void Print(const std::vector<Applied>& all, bool is_dry_run, Session* session) {
     }
   }
   session->streams.out << std::flush;
-}
-
-absl::Status WaitUntilHealthy(const std::string& name, Session* session) {
-  return WaitForCluster(
-      name,
-      [&name](const v1::ClusterStatus& status) -> std::optional<absl::Status> {
-        if (status.phase() == "Healthy") {
-          return absl::OkStatus();
-        }
-        if (status.phase() == "Paused") {
-          return WithHint(
-              absl::FailedPreconditionError(absl::StrCat(
-                  "cluster \"", name, "\" is paused; nothing changes until it goes on")),
-              status.phase_reason());
-        }
-        return std::nullopt;
-      },
-      session);
 }
 
 }  // namespace

@@ -158,6 +158,17 @@ class CommandLine {
                        "Promote even if acknowledged commits may be lost");
     AddWait(failover, "the new primary is writable");
     AddCare(cluster);
+    CLI::App* const adopt = AddVerb(
+        cluster, "adopt", "Make a cluster of servers that run, without a restart", ClusterAdopt);
+    adopt->add_option("name", invocation_.name, "Name of the cluster, as the file has it");
+    adopt->add_option("-f,--file", invocation_.file, "Its spec; - is standard input")->required();
+    adopt->add_option("--primary", invocation_.target,
+                      "Node whose server is the primary; default: the first one of the spec");
+    AddWait(adopt, "the cluster is Healthy");
+    CLI::App* const release =
+        AddVerb(cluster, "release", "Let go of a cluster; its servers run on", ClusterRelease);
+    AddName(release, "cluster");
+    AddWait(release, "every agent has let go");
     AddName(
         AddVerb(cluster, "delete", "Forget a cluster; its servers and data stay", ClusterDelete),
         "cluster");

@@ -30,7 +30,7 @@ struct Invocation {
   // For some.
   std::string file;    // -f; "-" is standard input
   std::string name;    // cluster or node
-  std::string target;  // --to
+  std::string target;  // --to, --primary
   std::string role;    // credentials
   std::string id;      // token
   std::string node;    // token create, cluster reinit, cluster restart

@@ -21,6 +21,8 @@ absl::Status ClusterPause(Session* session);
 absl::Status ClusterResume(Session* session);
 absl::Status ClusterReinit(Session* session);
 absl::Status ClusterRestart(Session* session);
+absl::Status ClusterAdopt(Session* session);
+absl::Status ClusterRelease(Session* session);
 absl::Status ClusterDelete(Session* session);
 absl::Status ClusterHistory(Session* session);
 absl::Status ClusterExplain(Session* session);

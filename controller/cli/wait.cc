@@ -12,15 +12,7 @@
 namespace pgmahout::cli {
 namespace {
 
-constexpr Duration kReconnectPause{500};
-
-// Between two attempts, so that a controller that refuses at once is not asked in a tight loop.
-void Pause(Duration duration) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, duration, [] { return false; });
-}
+constexpr Duration kReconnectPause{500};  // so that who refuses at once is not asked all the time
 
 absl::Status TimedOut(const std::string& name, Duration timeout, const std::string& last_seen) {
   return WithInfo(
@@ -62,6 +54,13 @@ absl::Status FollowCluster(const std::string& name,
 
 }  // namespace
 
+void Pause(Duration duration) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, duration, [] { return false; });
+}
+
 absl::Status WaitForCluster(const std::string& name, const Verdict& judge, Session* session) {
   const BootTime deadline = SystemClock().Now() + session->options.timeout;
   std::optional<absl::Status> verdict;
@@ -90,6 +89,24 @@ absl::Status WaitForCluster(const std::string& name, const Verdict& judge, Sessi
     }
     Pause(std::min(kReconnectPause, std::max(Duration(0), deadline - SystemClock().Now())));
   }
+}
+
+absl::Status WaitUntilHealthy(const std::string& name, Session* session) {
+  return WaitForCluster(
+      name,
+      [&name](const v1::ClusterStatus& status) -> std::optional<absl::Status> {
+        if (status.phase() == "Healthy") {
+          return absl::OkStatus();
+        }
+        if (status.phase() == "Paused") {
+          return WithHint(
+              absl::FailedPreconditionError(absl::StrCat(
+                  "cluster \"", name, "\" is paused; nothing changes until it goes on")),
+              status.phase_reason());
+        }
+        return std::nullopt;
+      },
+      session);
 }
 
 absl::Status WatchCluster(const std::string& name,

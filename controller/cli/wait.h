@@ -20,6 +20,12 @@ using Verdict = std::function<std::optional<absl::Status>(const v1::ClusterStatu
 // the call: the work goes on without us.
 absl::Status WaitForCluster(const std::string& name, const Verdict& judge, Session* session);
 
+// WaitForCluster() until it is Healthy; FailedPrecondition if it is paused.
+absl::Status WaitUntilHealthy(const std::string& name, Session* session);
+
+// Between two attempts.
+void Pause(Duration duration);
+
 // Follows cluster `name` and calls `show` with its status now and after each change, until `show`
 // returns false or the cluster is gone (NotFound). A lost connection is told on stderr and tried
 // again for ever.

@@ -27,6 +27,9 @@ struct Conductor::Cluster {
   bool busy = false;  // records are on their way to disk
 };
 
+// A fingerprint of a desired state, by which an agent says which one it holds.
+uint64_t GenerationOf(const v1::DesiredState& desired);
+
 inline absl::Status NoSuchCluster(const std::string& name) {
   return WithHint(absl::NotFoundError(absl::StrCat("cluster \"", name, "\" does not exist")),
                   "See pgmahout cluster list.");

@@ -29,18 +29,18 @@ constexpr uint64_t kIncarnationsBelieved = 100'000;
 // An agent speaks once a second at least.
 constexpr Duration kAgentIsGoneAfter{3'000};
 
-// The same bytes for the same state, so that its fingerprint can serve as its generation.
-std::string SerializeDeterministically(const v1::DesiredState& desired) {
+}  // namespace
+
+// The same bytes for the same state.
+uint64_t GenerationOf(const v1::DesiredState& desired) {
   std::string bytes;
   google::protobuf::io::StringOutputStream stream(&bytes);
   google::protobuf::io::CodedOutputStream coded(&stream);
   coded.SetSerializationDeterministic(true);
   desired.SerializeToCodedStream(&coded);
   coded.Trim();
-  return bytes;
+  return Fingerprint(bytes);
 }
-
-}  // namespace
 
 Conductor::Conductor(
     EventLoop& loop, const Clock& clock, Store& store, Secrets& secrets, NamesRouter& names)
@@ -136,15 +136,10 @@ void Conductor::Reported(AgentStream* stream, uint64_t sequence, Report report) 
   }
   ++counters_.reports;
   found->second.last_heard = clock_.Now();
-  const auto& [node, agent] = *found;
+  auto& [node, agent] = *found;
   NoticeOldStore(node, report);
   if (agent.cluster.empty()) {
-    v1::ControllerMessage message;
-    message.set_answers(sequence);
-    message.set_controller_incarnation(Incarnation());
-    message.set_epoch(report.epoch);
-    message.mutable_desired()->set_epoch(report.epoch);
-    stream->Send(std::move(message));
+    AnswerIdle(node, agent, sequence, report);
     return;
   }
   Enqueue(agent.cluster, AgentReported{node, sequence, std::move(report)});
@@ -356,7 +351,7 @@ void Conductor::Send(Cluster& cluster, const Answer& answer) {
   order.answers = answer.sequence;
   order.controller_incarnation = Incarnation();
   order.epoch = desired.epoch;
-  order.generation = Fingerprint(SerializeDeterministically(proto));
+  order.generation = GenerationOf(proto);
   order.lease = answer.lease;
   for (const auto& [node, member] : cluster.state.members) {
     if (member.report.has_value() && member.report->receive_lsn.valid()) {

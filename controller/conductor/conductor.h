@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/base/event_loop.h"
+#include "controller/conductor/adoption_previews.h"
 #include "controller/conductor/agents.h"
 #include "controller/conductor/names_router.h"
 #include "controller/conductor/secrets.h"
@@ -36,6 +37,10 @@ struct ConnectedAgent {
   AgentHello hello;
   std::string cluster;  // empty: member of none
   BootTime last_heard;
+  // While it is member of none: the highest epoch it has obeyed, and whether it is not done yet
+  // with letting go of a server.
+  uint64_t epoch = 0;
+  bool letting_go = false;
 };
 
 // Counters for /metrics.
@@ -81,6 +86,12 @@ class Conductor : public AgentListener {
                 Reply reply);
   // Pause, maintenance, reinit and restart: any of the ...Requested events of the core.
   void Request(const std::string& cluster, Event request, bool dry_run, Reply reply);
+  // Makes a cluster whose first primary is the server that runs on `primary`. FailedPrecondition
+  // unless a preview of the same was complete and without refusals a moment ago.
+  void Adopt(ClusterSpec spec, const std::string& primary, Reply reply);
+  // What the agents say of it up to now; goes on asking them for a while.
+  absl::StatusOr<AdoptionView> PreviewAdoption(const ClusterSpec& spec, const std::string& primary);
+
   // Forgets the cluster; the agents let go of PostgreSQL, which runs on.
   void Delete(const std::string& cluster, Reply reply);
 
@@ -111,7 +122,14 @@ class Conductor : public AgentListener {
   void Publish(Cluster& cluster, const PublishNames& publish);
   void AttachAgents(Cluster& cluster);
   absl::Status CheckNodes(const ClusterSpec& spec) const;
-  void Create(ClusterSpec spec, Reply reply);
+  // `adopted_primary`: empty for initdb.
+  void StoreSpec(ClusterSpec spec, const std::string& adopted_primary, Reply reply);
+  void Create(ClusterSpec spec, const std::string& adopted_primary, Reply reply);
+  uint64_t FirstEpoch(const ClusterSpec& spec) const;
+  void AnswerIdle(const std::string& node,
+                  ConnectedAgent& agent,
+                  uint64_t sequence,
+                  const Report& report);
   void RefreshSecrets(Cluster& cluster);
 
   EventLoop& loop_;
@@ -124,6 +142,7 @@ class Conductor : public AgentListener {
   AsyncStore async_store_;
   std::map<std::string, std::unique_ptr<Cluster>> clusters_;
   std::map<std::string, ConnectedAgent> agents_;  // by node
+  AdoptionPreviews previews_;
   Counters counters_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The conductor's answers to people: apply, switchover, failover, delete. Each is checked first, so
+// The conductor's answers to people: apply, switchover, failover, delete; adopt is in
+// conductor_adoption.cc. Each is checked first, so
 // that the caller gets the reasons before anything moves.
 #include <memory>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "controller/conductor/cluster.h"
 #include "controller/conductor/conductor.h"
 #include "controller/conductor/durable_codec.h"
+#include "controller/core/adoption.h"
 
 namespace pgmahout::controller {
 
@@ -68,6 +70,10 @@ void Conductor::Apply(ClusterSpec spec, Reply reply) {
     reply(status);
     return;
   }
+  StoreSpec(std::move(spec), "", std::move(reply));
+}
+
+void Conductor::StoreSpec(ClusterSpec spec, const std::string& adopted_primary, Reply reply) {
   const auto credentials = secrets_.MissingCredentials(spec);
   if (!credentials.ok()) {
     reply(credentials.status());
@@ -76,28 +82,29 @@ void Conductor::Apply(ClusterSpec spec, Reply reply) {
   Transaction transaction;
   transaction.puts = *credentials;
   auto shared = std::make_shared<std::pair<ClusterSpec, Reply>>(std::move(spec), std::move(reply));
-  async_store_.Commit(std::move(transaction), [this, shared](const absl::Status& stored) {
-    loop_.Post([this, shared, stored] {
-      auto& [wanted, answer] = *shared;
-      if (!stored.ok()) {
-        answer(stored);
-        return;
-      }
-      if (Find(wanted.name) == nullptr) {
-        Create(std::move(wanted), std::move(answer));
-        return;
-      }
-      const std::string name = wanted.name;
-      Enqueue(name, SpecApplied{std::move(wanted)},
-              [this, name, answer = std::move(answer)](const absl::Status& status) mutable {
-                if (status.ok()) {
-                  RefreshSecrets(*clusters_.at(name));
-                  AttachAgents(*clusters_.at(name));
-                }
-                answer(status);
-              });
-    });
-  });
+  async_store_.Commit(
+      std::move(transaction), [this, shared, adopted_primary](const absl::Status& stored) {
+        loop_.Post([this, shared, adopted_primary, stored] {
+          auto& [wanted, answer] = *shared;
+          if (!stored.ok()) {
+            answer(stored);
+            return;
+          }
+          if (Find(wanted.name) == nullptr) {
+            Create(std::move(wanted), adopted_primary, std::move(answer));
+            return;
+          }
+          const std::string name = wanted.name;
+          Enqueue(name, SpecApplied{std::move(wanted)},
+                  [this, name, answer = std::move(answer)](const absl::Status& status) mutable {
+                    if (status.ok()) {
+                      RefreshSecrets(*clusters_.at(name));
+                      AttachAgents(*clusters_.at(name));
+                    }
+                    answer(status);
+                  });
+        });
+      });
 }
 
 void Conductor::RefreshSecrets(Cluster& cluster) {
@@ -110,7 +117,7 @@ void Conductor::RefreshSecrets(Cluster& cluster) {
   }
 }
 
-void Conductor::Create(ClusterSpec spec, Reply reply) {
+void Conductor::Create(ClusterSpec spec, const std::string& adopted_primary, Reply reply) {
   const std::string name = spec.name;
   const auto sealed = secrets_.NewReplicationPassword(name);
   const auto password =
@@ -121,7 +128,11 @@ void Conductor::Create(ClusterSpec spec, Reply reply) {
   }
   auto cluster = std::make_unique<Cluster>();
   cluster->name = name;
-  cluster->state = controller::Create(std::move(spec), *sealed, clock_.Now());
+  const uint64_t epoch = FirstEpoch(spec);
+  cluster->state = adopted_primary.empty()
+                       ? controller::Create(std::move(spec), *sealed, clock_.Now())
+                       : CreateAdopted(std::move(spec), adopted_primary, *sealed, clock_.Now());
+  cluster->state.durable.epoch = epoch;
   cluster->replication_password = *password;
   RefreshSecrets(*cluster);
   Transaction transaction;
@@ -231,6 +242,7 @@ void Conductor::Delete(const std::string& name, Reply reply) {
         for (auto& [node, agent] : agents_) {
           if (agent.cluster == name) {
             agent.cluster.clear();
+            agent.letting_go = true;  // until it says that it has
           }
         }
         LogInfo("cluster forgotten", {{"cluster", name}});

@@ -113,6 +113,7 @@ std::string EncodeDurable(const Durable& durable) {
   stored.mutable_rejoined()->insert(durable.rejoined.begin(), durable.rejoined.end());
   stored.set_replication_password_sealed(durable.replication_password_sealed);
   SetRequests(durable, &stored);
+  stored.set_adopted(durable.adopted);
   return stored.SerializeAsString();
 }
 
@@ -146,6 +147,7 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   durable.rejoined.insert(stored.rejoined().begin(), stored.rejoined().end());
   durable.replication_password_sealed = stored.replication_password_sealed();
   GetRequests(stored, &durable);
+  durable.adopted = stored.adopted();
   return durable;
 }
 

@@ -315,6 +315,7 @@ void EndBootstrap(const Turn& turn, absl::string_view rule) {
   const Report& report = *turn.state().members.at(turn.durable().primary).report;
   turn.durable().system_identifier = report.system_identifier;
   turn.durable().timeline = report.timeline;
+  turn.durable().fork_lsn = report.fork_lsn;  // of a server that was adopted
   turn.EnterStage(Stage::kRunning);
   for (auto& [node, member] : turn.state().members) {
     member.not_streaming_since = turn.now;

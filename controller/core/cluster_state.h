@@ -21,7 +21,7 @@ namespace pgmahout::controller {
 
 // Where a cluster is on its way from one primary to the next.
 enum class Stage {
-  kCreating,   // initdb on the first node
+  kCreating,   // initdb on the first node, or a running server is adopted
   kRunning,    // `primary` is writable at `epoch`
   kStopping,   // switchover: `primary` is brought to a clean stop
   kFencing,    // `primary` may write no more; standbys vote
@@ -96,6 +96,7 @@ struct Durable {
   std::set<std::string> maintenance;
   Reinit reinit;
   Restart restart;
+  bool adopted = false;                      // made of running servers (adoption.h)
 
   friend bool operator==(const Durable&, const Durable&) = default;
 };

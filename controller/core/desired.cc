@@ -6,10 +6,14 @@
 namespace pgmahout::controller {
 namespace {
 
+Assignment FirstAssignment(const Durable& durable) {
+  return durable.adopted ? Assignment::kAdopt : Assignment::kBootstrap;
+}
+
 Assignment AssignmentFor(const Durable& durable, bool is_primary) {
   switch (durable.stage) {  // cannot happen: a value without a case, which -Wswitch refuses
     case Stage::kCreating:
-      return is_primary ? Assignment::kBootstrap : Assignment::kNone;
+      return is_primary ? FirstAssignment(durable) : Assignment::kNone;
     case Stage::kRunning:
     case Stage::kPromoting:
       return is_primary ? Assignment::kPrimary : Assignment::kStandby;
@@ -69,6 +73,7 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
   desired.spec = durable.spec;
   desired.clean_stop = durable.stage == Stage::kStopping;
   desired.hands_off = HandsOff(durable, node);
+  desired.adopt = durable.adopted;
   if (desired.assignment == Assignment::kStandby) {
     desired.upstream = durable.primary;
     // Only a confirmed primary is worth giving up data for (I7).

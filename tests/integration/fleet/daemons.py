@@ -110,9 +110,10 @@ class Controller(Process):
 
 
 class Agent(Process):
-    """pgmahout-agent of one node; PostgreSQL's data is below `data_root`."""
+    """pgmahout-agent of one node; PostgreSQL's data is below `data_root`. `existing`: the data directory of
+    a server that may be adopted."""
 
-    def __init__(self, fleet, node, address):
+    def __init__(self, fleet, node, address, existing=None):
         self.node, self.address = node, address
         self.directory = make_directory(os.path.join(fleet.directory, node), mode=0o755)
         self.state_directory = make_directory(os.path.join(self.directory, "state"))
@@ -130,6 +131,7 @@ http: {{metrics: "{self.metrics}", health: "{self.health}"}}
 postgres:
   control: direct
   dataRoot: {self.data_root}
+  existingData: "{existing or ''}"
   binDirs: {{{versions}}}
   walProgram: {fleet.binary("pgmahout-wal")}
   guardProgram: {fleet.binary("pgmahout-guard")}

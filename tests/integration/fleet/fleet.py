@@ -105,9 +105,9 @@ class Fleet:
         self.controller = Controller(self, self.hub, self.bind).start()
         return self.controller
 
-    def start_agent(self, node):
-        """Joins `node` with a one-time token."""
-        self.agents[node] = Agent(self, node, self.addresses[node])
+    def start_agent(self, node, existing=None):
+        """Joins `node` with a one-time token. `existing`: a data directory that may be adopted."""
+        self.agents[node] = Agent(self, node, self.addresses[node], existing)
         return self.agents[node].join(self.cli("token", "create", "--node", node).strip())
 
     def start(self):

@@ -84,7 +84,7 @@ TEST(FenceAtDeadline, ServerOfNoClusterIsNotOurs) {
   world.desired->epoch = 0;
   world.desired->cluster.clear();
   world.desired->assignment = Assignment::kNone;
-  EXPECT_EQ(Decided(world), "release: wait");
+  EXPECT_EQ(Decided(world), "release: let-go");
 }
 
 // The order comes with a later epoch and without a lease. What was granted is still valid, so the

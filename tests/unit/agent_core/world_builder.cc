@@ -147,6 +147,10 @@ std::string NameOf(StepKind kind) {
       return "backfill";
     case StepKind::kRemoveOldData:
       return "remove-old-data";
+    case StepKind::kAdopt:
+      return "adopt";
+    case StepKind::kLetGo:
+      return "let-go";
   }
   return "?";
 }

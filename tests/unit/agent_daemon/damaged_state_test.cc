@@ -26,6 +26,8 @@ class IdleInstance : public Instance {
     return seen;
   }
 
+  void LookForExisting(bool /*wanted*/) override {}
+
   bool WaitForPostmasterEnd(Duration /*timeout*/) override { return true; }
 
   absl::Status Run(const Step& /*step*/,

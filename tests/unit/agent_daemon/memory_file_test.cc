@@ -27,6 +27,7 @@ Memory FullMemory() {
   memory.rewind_tried_epoch = 15;
   memory.backfilled_epoch = 14;
   memory.checkpointed_epoch = 13;
+  memory.adopted = true;
   return memory;
 }
 

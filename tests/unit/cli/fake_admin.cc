@@ -131,9 +131,18 @@ grpc::Status FakeAdmin::Restart(Context* context,
   return Begin(context, "Restart");
 }
 
+grpc::Status FakeAdmin::AdoptCluster(Context* context,
+                                     const v1::AdoptClusterRequest* request,
+                                     v1::AdoptClusterResponse* response) {
+  adopt_request = *request;
+  *response = adopt_response;
+  return Begin(context, "AdoptCluster");
+}
+
 grpc::Status FakeAdmin::DeleteCluster(Context* context,
-                                      const v1::DeleteClusterRequest* /*request*/,
+                                      const v1::DeleteClusterRequest* request,
                                       v1::ActionResponse* response) {
+  delete_request = *request;
   response->set_message("forgotten");
   return Begin(context, "DeleteCluster");
 }

@@ -38,6 +38,9 @@ class FakeAdmin : public v1::AdminService::Service {
   v1::MaintenanceRequest maintenance_request;
   v1::ReinitRequest reinit_request;
   v1::RestartRequest restart_request;
+  v1::AdoptClusterRequest adopt_request;
+  v1::AdoptClusterResponse adopt_response;
+  v1::DeleteClusterRequest delete_request;
   std::vector<v1::Event> events;
   v1::ListEventsRequest events_request;
   v1::ListNodesResponse nodes;
@@ -80,6 +83,9 @@ class FakeAdmin : public v1::AdminService::Service {
   grpc::Status Restart(Context* context,
                        const v1::RestartRequest* request,
                        v1::ActionResponse* response) override;
+  grpc::Status AdoptCluster(Context* context,
+                            const v1::AdoptClusterRequest* request,
+                            v1::AdoptClusterResponse* response) override;
   grpc::Status DeleteCluster(Context* context,
                              const v1::DeleteClusterRequest* request,
                              v1::ActionResponse* response) override;

@@ -238,8 +238,10 @@ void Drive::Obey(const std::string& name) {
   toy.report.epoch = desired.epoch;
   switch (desired.assignment) {
     case Assignment::kNone:
+    case Assignment::kPreview:
       break;
     case Assignment::kBootstrap:
+    case Assignment::kAdopt:
     case Assignment::kPrimary:
       BePrimary(name, desired);
       break;

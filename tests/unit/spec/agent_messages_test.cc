@@ -50,6 +50,14 @@ Report FullReport() {
   report.diverged = DivergedWal{4, 3, Lsn{600}, Lsn{700}};
   report.server_started = 1'700'000'000'123'456;
   report.data_number = 3;
+  report.adoption =
+      AdoptionPlan{AdoptionPart::kStandby,
+                   "PostgreSQL 14.23",
+                   7,
+                   {"it is stopped"},
+                   {{"port", "5433", "5432", true}, {"work_mem", "4MB", "8MB", false}},
+                   {"host all all all md5"},
+                   {"a slot stays"}};
   return report;
 }
 
@@ -59,6 +67,43 @@ TEST(Reports, ArriveAsTheyWereSent) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(*again, report);
   EXPECT_EQ(*FromProto(ToProto(Report{})), Report{});
+}
+
+TEST(Reports, PlansOfAdoptionAreCheckedToo) {
+  for (const AdoptionPart part :
+       {AdoptionPart::kCopy, AdoptionPart::kPrimary, AdoptionPart::kStandby}) {
+    AdoptionPlan plan;
+    plan.part = part;
+    EXPECT_EQ(*FromProto(ToProto(plan)), plan);
+  }
+  const v1::AdoptionPlan good = ToProto(*FullReport().adoption);
+  const auto refuses = [&good](const auto& spoil) {
+    v1::AdoptionPlan bad = good;
+    spoil(bad);
+    return !FromProto(bad).ok();
+  };
+  const std::string huge(5'000, 'x');
+  EXPECT_TRUE(refuses([](auto& plan) { plan.set_part(static_cast<v1::AdoptionPart>(9)); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.set_server(huge); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.add_refusals(huge); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.add_hba(huge); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.add_notes(huge); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.add_settings()->set_name(huge); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.add_settings()->set_from(huge); }));
+  EXPECT_TRUE(refuses([&](auto& plan) { plan.add_settings()->set_to(huge); }));
+  EXPECT_TRUE(refuses([](auto& plan) {
+    for (int i = 0; i < 501; ++i) {
+      plan.add_notes("x");
+    }
+  }));
+  EXPECT_TRUE(refuses([](auto& plan) {
+    for (int i = 0; i < 501; ++i) {
+      plan.add_settings();
+    }
+  }));
+  v1::AdoptionPlan terminal = good;
+  terminal.set_notes(0, "a\x1b[2Jb");
+  EXPECT_EQ(FromProto(terminal)->notes[0], "a [2Jb");
 }
 
 TEST(Reports, WithUnknownWordsAreRefused) {
@@ -120,13 +165,14 @@ DesiredState FullDesiredState() {
   desired.hands_off = true;
   desired.rebuild_directory = 3;
   desired.restart_server = 1'700'000'000'123'456;
+  desired.adopt = true;
   return desired;
 }
 
 TEST(DesiredStates, ArriveAsTheyWereSent) {
   for (const Assignment assignment :
        {Assignment::kBootstrap, Assignment::kPrimary, Assignment::kStandby, Assignment::kPrepare,
-        Assignment::kStop}) {
+        Assignment::kStop, Assignment::kPreview, Assignment::kAdopt}) {
     DesiredState desired = FullDesiredState();
     desired.assignment = assignment;
     const auto again = FromProto(ToProto(desired));
