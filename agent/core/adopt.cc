@@ -256,6 +256,9 @@ AdoptionPlan PlanAdoption(const World& world) {
 Maybe Adopt(const World& world) {
   const Observation& seen = world.observation;
   const bool is_primary = Assigned(world, Assignment::kAdopt);
+  if (is_primary && world.memory.adopted && seen.existing.has_value()) {
+    return Wait(world, "has taken over the server and looks at it");
+  }
   if (!world.desired->adopt || !(is_primary || Assigned(world, Assignment::kStandby)) ||
       !NeedsAdoption(world.memory, seen)) {
     return std::nullopt;

@@ -84,8 +84,8 @@ Settings ArchiveSettings(const DesiredState& desired, const ConfigContext& conte
   };
 }
 
-std::string PrimaryConninfo(const Member& upstream, const ConfigContext& context) {
-  const Settings words = {
+std::string PrimaryConninfo(const Member& upstream, const ConfigContext& context, bool adopted) {
+  Settings words = {
       {"host", upstream.address},
       {"port", absl::StrCat(upstream.port)},
       {"user", std::string(kReplicationRole)},
@@ -99,6 +99,12 @@ std::string PrimaryConninfo(const Member& upstream, const ConfigContext& context
       {"keepalives_count", "3"},
       {"tcp_user_timeout", "5000"},  // milliseconds
   };
+  // Who started that server may have had certificates of another authority at home, which libpq
+  // would show, or a home that is not readable.
+  if (adopted) {
+    words.emplace_back("sslcert", context.certificate_file);
+    words.emplace_back("sslkey", context.key_file);
+  }
   return absl::StrJoin(words, " ", [](std::string* out, const auto& word) {
     absl::StrAppend(out, word.first, "=", QuoteConninfoValue(word.second));
   });
@@ -110,7 +116,7 @@ Settings FollowSettings(const DesiredState& desired, const ConfigContext& contex
   if (detached || upstream == nullptr) {
     return {{"primary_conninfo", ""}, {"primary_slot_name", ""}};
   }
-  return {{"primary_conninfo", PrimaryConninfo(*upstream, context)},
+  return {{"primary_conninfo", PrimaryConninfo(*upstream, context, desired.adopt)},
           {"primary_slot_name", SlotNameOf(context.node)}};
 }
 

@@ -76,12 +76,13 @@ std::string StampOf(const std::string& path) {
   return absl::StrCat(path, " ", info.st_ino, " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec);
 }
 
-uint64_t CountOldDirectories(const std::string& data_root, const std::string& current) {
+// A copy that is being made, or was given up, is none of them.
+uint64_t CountOldDirectories(const std::string& data_root, uint64_t current) {
   uint64_t count = 0;
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(data_root, ignored)) {
-    const bool is_data = Layout::NumberOf(entry.path().filename().string()).has_value();
-    count += is_data && entry.path().string() != current ? 1 : 0;
+    const std::optional<uint64_t> number = Layout::NumberOf(entry.path().filename().string());
+    count += number.has_value() && *number < current ? 1 : 0;
   }
   return count;
 }
@@ -172,7 +173,7 @@ Observation Observer::Look(const Memory& memory, Duration sql_deadline, bool loo
   }
   const std::string directory = layout_.DataDirectory(memory.data_number);
   LookAtSpace(layout_.config().data_root, directory, &seen);
-  seen.old_directories = CountOldDirectories(layout_.config().data_root, directory);
+  seen.old_directories = CountOldDirectories(layout_.config().data_root, memory.data_number);
   if (memory.data_number == 0 || !Exists(directory + "/PG_VERSION")) {
     unresponsive_since_.reset();
     disk_.Watch({});

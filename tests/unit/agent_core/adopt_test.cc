@@ -211,6 +211,9 @@ TEST(Adopt, IsOverOnceItIsOurs) {
   world.memory.adopted = true;
   EXPECT_FALSE(WantsExisting(world.desired, world.memory, world.observation));
   EXPECT_EQ(Decided(world), "be-primary: wait");
+  world.observation.existing = GoodServer();
+  EXPECT_EQ(Decided(world), "adopt: wait") << "that was seen before it was ours";
+  EXPECT_FALSE(Next(world).blocked);
 }
 
 TEST(Adopt, DoesNotConcernACopy) {
