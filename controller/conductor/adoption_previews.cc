@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kAsksFor{15'000};  // since somebody has asked last
 constexpr Duration kHoldsFor{5'000};  // an agent answers once a second
+constexpr Duration kSameQuestion{3'000};
 
 bool IsAbout(const ClusterState& state, const ClusterSpec& spec, const std::string& primary) {
   return state.durable.spec == spec && state.durable.primary == primary;
@@ -22,10 +23,13 @@ void AdoptionPreviews::Ask(ClusterState state, BootTime now) {
   std::erase_if(previews_, [now](const auto& entry) { return now >= entry.second.until; });
   const std::string name = state.durable.spec.name;
   Preview& preview = previews_[name];
-  if (!IsAbout(preview.state, state.durable.spec, state.durable.primary)) {
+  // Who asks again after a while has changed something meanwhile.
+  if (!IsAbout(preview.state, state.durable.spec, state.durable.primary) ||
+      now - preview.asked_at >= kSameQuestion) {
     preview.answers.clear();
   }
   preview.state = std::move(state);
+  preview.asked_at = now;
   preview.until = now + kAsksFor;
 }
 

@@ -23,7 +23,7 @@ struct AdoptionView {
 class AdoptionPreviews {
  public:
   // Asks on behalf of `state`, which CreateAdopted() made; its members' addresses are known. What
-  // was said about another spec or primary is forgotten.
+  // was said about another spec or primary is forgotten, and what was said before a pause.
   void Ask(ClusterState state, BootTime now);
 
   // What `node` is to be told, if it is asked now; `epoch` is the highest it has obeyed.
@@ -45,6 +45,7 @@ class AdoptionPreviews {
 
   struct Preview {
     ClusterState state;
+    BootTime asked_at;  // last
     BootTime until;
     std::map<std::string, Answer> answers;  // by node
   };

@@ -52,7 +52,7 @@ class Existing : public ::testing::Test {
 
   InstanceConfig Config() {
     InstanceConfig config;
-    config.data_root = directory_.path() + "/root";
+    config.data_root = directory_.path() + "/base";
     return config;
   }
 
@@ -90,10 +90,10 @@ TEST_F(Existing, IsWhatTheDebianClusterNames) {
 }
 
 TEST_F(Existing, IsOursOfBeforeWhereThereIsOne) {
-  MakeData("root/pgdata.2");
+  MakeData("base/pgdata.2");
   InstanceConfig config = Config();
   config.existing_data = MakeData("data");
-  EXPECT_THAT(Look(config, 2).data_directory, HasSubstr("/root/pgdata.2"));
+  EXPECT_THAT(Look(config, 2).data_directory, HasSubstr("/base/pgdata.2"));
 }
 
 }  // namespace

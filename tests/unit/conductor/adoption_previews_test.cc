@@ -78,6 +78,16 @@ TEST_F(Previews, OfAnotherQuestionDoNotCount) {
   EXPECT_FALSE(previews_.Find(Orders(), "db2", kNow).complete);
 }
 
+TEST_F(Previews, BeginAnewAfterAPause) {
+  Ask(Orders(), "db1");
+  TakeBoth();
+  Ask(Orders(), "db1", kNow + Duration{2'999});
+  EXPECT_TRUE(previews_.Find(Orders(), "db1", kNow + Duration{2'999}).complete);
+  TakeBoth(kNow + Duration{5'000});
+  Ask(Orders(), "db1", kNow + Duration{5'999});
+  EXPECT_FALSE(previews_.Find(Orders(), "db1", kNow + Duration{5'999}).complete);
+}
+
 TEST_F(Previews, HoldForAWhile) {
   Ask(Orders(), "db1");
   TakeBoth();
