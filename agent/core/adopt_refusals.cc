@@ -92,7 +92,11 @@ void CheckReplication(const World& world, Reasons* reasons) {
                                     ", too few for ", members, " members; ",
                                     Fix("max_wal_senders", "10")));
   }
-  const size_t slots = server.physical_slots.size() + members - 1;
+  // Ours of an earlier adoption are used again.
+  const auto others =
+      std::count_if(server.physical_slots.begin(), server.physical_slots.end(),
+                    [](const std::string& slot) { return !absl::StartsWith(slot, "pgmahout_"); });
+  const size_t slots = static_cast<size_t>(others) + members - 1;
   if (NumberOf(server, "max_replication_slots") < slots) {
     reasons->push_back(absl::StrCat(
         "max_replication_slots is ", NumberOf(server, "max_replication_slots"), ", but ", slots,

@@ -31,6 +31,7 @@ namespace fs = std::filesystem;
 
 constexpr Duration kSlowPeriod{10'000};
 constexpr Duration kExistingPeriod{1'000};
+constexpr Duration kExistingTimeout{5'000};  // nobody waits for a server that is not ours
 // While something is under way there are ten looks a second; so many markers help nobody.
 constexpr Duration kMarkerPeriod{150};
 
@@ -155,10 +156,10 @@ Observer::Observer(const Layout& layout, const Clock& clock)
     : layout_(layout), clock_(clock), disk_(clock) {}
 
 // While something is under way there are ten looks a second.
-void Observer::LookForExisting(const Memory& memory, Duration sql_deadline, Observation* seen) {
+void Observer::LookForExisting(const Memory& memory, Observation* seen) {
   if (const BootTime now = clock_.Now();
       !existing_.has_value() || now - looked_for_existing_ >= kExistingPeriod) {
-    existing_ = LookAtExisting(layout_, memory, now + sql_deadline);
+    existing_ = LookAtExisting(layout_, memory, now + kExistingTimeout);
     looked_for_existing_ = now;
   }
   seen->existing = existing_;
@@ -167,7 +168,7 @@ void Observer::LookForExisting(const Memory& memory, Duration sql_deadline, Obse
 Observation Observer::Look(const Memory& memory, Duration sql_deadline, bool look_for_existing) {
   Observation seen;
   if (look_for_existing) {
-    LookForExisting(memory, sql_deadline, &seen);
+    LookForExisting(memory, &seen);
   } else {
     existing_.reset();
   }

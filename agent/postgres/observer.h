@@ -22,7 +22,7 @@ class Observer {
   Observation Look(const Memory& memory, Duration sql_deadline, bool look_for_existing = false);
 
  private:
-  void LookForExisting(const Memory& memory, Duration sql_deadline, Observation* seen);
+  void LookForExisting(const Memory& memory, Observation* seen);
   void LookAtFiles(const std::string& directory, Observation* seen);
   void LookAtServer(const std::string& directory, Duration sql_deadline, Observation* seen);
   std::optional<ControlData> ReadControl(const std::string& directory);

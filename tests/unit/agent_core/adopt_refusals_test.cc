@@ -83,7 +83,7 @@ TEST_F(Refusal, NobodyCanFollowIt) {
 }
 
 TEST_F(Refusal, TooFewSlots) {
-  server().physical_slots = {"a", "b"};
+  server().physical_slots = {"a", "b", "pgmahout_db1"};
   Set(world_, "max_replication_slots", "3");
   EXPECT_THAT(Reasons(), ElementsAre(HasSubstr("but 4 are needed")));
   Set(world_, "max_replication_slots", "4");

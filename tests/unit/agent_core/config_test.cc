@@ -198,5 +198,28 @@ TEST(OwnedParameters, CoverEverythingThatSafetyRestsOn) {
   }
 }
 
+TEST(SettingsOf, ReadsWhatRenderConfigWrites) {
+  World world = Running(Assignment::kStandby, /*standby=*/true);
+  world.desired->spec.parameters = {{"log_line_prefix", "it's \\ %m"}, {"max_wal_senders", "33"}};
+  const auto settings = SettingsOf(RenderConfig(*world.desired, world.context, /*detached=*/false));
+  EXPECT_EQ(settings.at("log_line_prefix"), "it's \\ %m");
+  EXPECT_EQ(settings.at("max_wal_senders"), "33") << "the spec's comes after the default";
+  EXPECT_EQ(settings.at("wal_level"), "replica");
+  EXPECT_EQ(SettingsOf("# port = '1'\nport\nx = y\n").size(), 0U);
+}
+
+// libpq would take what it finds at the home of whoever started that server.
+TEST(RenderConfig, AnAdoptedStandbyShowsItsOwnCertificate) {
+  World world = Running(Assignment::kStandby, /*standby=*/true);
+  world.context.certificate_file = "/var/lib/pgmahout/server.crt";
+  const auto conninfo = [&world] {
+    return SettingsOf(RenderConfig(*world.desired, world.context, /*detached=*/false))
+        .at("primary_conninfo");
+  };
+  EXPECT_EQ(conninfo().find("sslcert"), std::string::npos);
+  world.desired->adopt = true;
+  EXPECT_NE(conninfo().find("sslcert='/var/lib/pgmahout/server.crt'"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace pgmahout::agent

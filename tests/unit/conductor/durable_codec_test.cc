@@ -27,6 +27,7 @@ Durable Full() {
   durable.was_healthy = true;
   durable.names = NameRecords{9, 2, {"10.0.0.2"}, {"10.0.0.1"}};
   durable.replication_password_sealed = "sealed";
+  durable.adopted = true;
   durable.paused = true;
   durable.maintenance = {"db1"};
   durable.reinit = Reinit{"db3", 2, 9, true};
