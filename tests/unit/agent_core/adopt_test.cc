@@ -219,6 +219,7 @@ TEST(Adopt, IsOverOnceItIsOurs) {
 TEST(Adopt, DoesNotConcernACopy) {
   World world = RunningStandby();
   world.desired->adopt = true;
+  Configure(world, /*detached=*/false);
   EXPECT_FALSE(WantsExisting(world.desired, world.memory, world.observation));
   EXPECT_EQ(Decided(world), "be-standby: wait");
 }
