@@ -121,7 +121,9 @@ void NoteLeftovers(const World& world, std::vector<std::string>* notes) {
     const auto found = server.settings.find(name);
     return found == server.settings.end() ? std::string("on") : found->second.value;
   };
-  if (value_of("data_checksums") == "off" && value_of("wal_log_hints") == "off") {
+  const std::string checksums = value_of("data_checksums");
+  const std::string hints = value_of("wal_log_hints");
+  if (checksums == "off" && hints == "off") {
     notes->push_back(
         "without data checksums a former primary is copied anew instead of rewound, "
         "until wal_log_hints is on after a restart");

@@ -98,11 +98,11 @@ absl::Status EnsureIdentity(const EnrollConfig& config, const std::string& token
 
 absl::StatusOr<std::string> LoadStateId(const std::string& state_dir) {
   const std::string path = absl::StrCat(state_dir, "/state-id");
-  absl::StatusOr<std::string> id = ReadFile(path, 256);
+  const absl::StatusOr<std::string> id = ReadFile(path, 256);
   if (!absl::IsNotFound(id.status())) {
     PGM_RETURN_IF_ERROR(id.status());
     if (id->size() == kStateIdDigits && id->find_first_not_of("0123456789abcdef") == id->npos) {
-      return id;
+      return *id;
     }
     return WithInfo(
         absl::DataLossError(

@@ -296,7 +296,7 @@ absl::Status Rewind(const StepRun& run) {
        "--progress"},
       kRewindTimeout);
   if (CanRestoreWal(run)) {
-    command.argv.push_back("--restore-target-wal");
+    command.argv.emplace_back("--restore-target-wal");
   }
   command.on_stderr = [&run](absl::string_view text) { ReportPercentage(run, "rewind", text); };
   run.progress("rewind");

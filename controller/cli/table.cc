@@ -31,7 +31,7 @@ void Table::AddRow(std::vector<std::string> cells) {
   cells.resize(right_.size());
   for (std::string& cell : cells) {
     if (cell.empty()) {
-      cell = "-";
+      cell.assign(1, '-');
     }
   }
   rows_.push_back(std::move(cells));

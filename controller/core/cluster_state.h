@@ -96,7 +96,7 @@ struct Durable {
   std::set<std::string> maintenance;
   Reinit reinit;
   Restart restart;
-  bool adopted = false;                      // made of running servers (adoption.h)
+  bool adopted = false;  // made of running servers (adoption.h)
 
   friend bool operator==(const Durable&, const Durable&) = default;
 };

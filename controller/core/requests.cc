@@ -24,8 +24,8 @@ absl::Status Refuse(const ClusterState& state,
 
 absl::Status RefuseInQuarantine(const ClusterState& state, absl::string_view verb, BootTime now) {
   std::vector<std::string> reasons = WhoIsMissing(state, now);
-  reasons.insert(reasons.begin(),
-                 "the controller's store is older than what its agents have obeyed");
+  reasons.emplace(reasons.begin(),
+                  "the controller's store is older than what its agents have obeyed");
   return Refuse(state, verb, reasons,
                 absl::StrCat("Bring every member back. If one is gone for good, accept a loss: "
                              "pgmahout cluster failover ",

@@ -262,5 +262,12 @@ TEST(Adopt, TakesBackWhatWasReleased) {
   EXPECT_EQ(step.memory.data_number, 3U);
 }
 
+// What is stored again is what differs.
+TEST(Adopted, MakesMemoryAnother) {
+  Memory memory;
+  memory.adopted = true;
+  EXPECT_FALSE(memory == Memory());
+}
+
 }  // namespace
 }  // namespace pgmahout::agent

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cluster that is made of running servers, and letting go of one.
-#include "controller/core/adoption.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/base/error.h"
+#include "controller/core/adoption.h"
 #include "tests/unit/controller_core/states.h"
 
 namespace pgmahout::controller {
@@ -92,6 +91,13 @@ TEST(Release, DoesNotInterruptAChangeOfPrimary) {
   ClusterState quarantined = Settled();
   quarantined.durable.quarantined = true;
   EXPECT_FALSE(CheckRelease(quarantined, kNow).ok());
+}
+
+// What is stored again is what differs.
+TEST(Adopted, MakesTheDurableStateAnother) {
+  Durable durable;
+  durable.adopted = true;
+  EXPECT_FALSE(durable == Durable());
 }
 
 }  // namespace
