@@ -234,7 +234,8 @@ class Refused(AdoptCase):
             other.start()
             wait_for(lambda: "they are left untouched" in self.refusals(node="db2"), 15, "the agent to look again")
         with self.subTest("a node that does not run it as primary"):
-            self.assertIn("the server is a standby", self.refusals(primary="db2", node="db2"))
+            wait_for(lambda: "the server is a standby" in self.refusals(primary="db2", node="db2"), 15,
+                     "the agent to look again")
         with self.subTest("it is stopped"):
             other.run("pg_ctl", "-D", other.data, "-w", "-m", "fast", "stop")
             wait_for(lambda: "does not run" in self.refusals(node="db2"), 15, "the agent to look again")
