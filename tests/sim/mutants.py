@@ -104,8 +104,6 @@ MUTANTS = [
      "    member.report = member.report.value_or(Report{});\n"
      "  }\n"
      "  return LastPrimary(turn.state()) != nullptr;\n"),
-    ("who-was-primary-last-must-not-be-down", QUARANTINE,
-     "std::max(member.report->started_epoch, member.report->writable_epoch)", "member.report->writable_epoch"),
     ("votes-count-right-after-quarantine", QUARANTINE,
      "  durable.sole_copy = true;\n", ""),
     # Quorum changes
