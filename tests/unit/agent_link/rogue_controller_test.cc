@@ -125,8 +125,7 @@ class LinkTest : public ::testing::Test {
   // The first `count` orders that got through.
   std::vector<Received> WaitForOrders(size_t count, std::chrono::seconds timeout) {
     std::unique_lock lock(mutex_);
-    arrived_.wait_for(lock, timeout,
-                      [this, count] { return received_.size() >= count; });
+    arrived_.wait_for(lock, timeout, [this, count] { return received_.size() >= count; });
     return received_;
   }
 
@@ -144,25 +143,27 @@ class LinkTest : public ::testing::Test {
 };
 
 TEST_F(LinkTest, OnlyAnswersToItsOwnHeartbeatsAreOrders) {
-  RogueController controller([](const v1::AgentMessage& heartbeat) {
-    Answers answers;
-    v1::ControllerMessage bad = GoodAnswer(heartbeat);
-    bad.set_answers(heartbeat.sequence() + 1'000);  // to a heartbeat that was never sent
-    answers.push_back(bad);
-    bad.set_answers(0);
-    answers.push_back(bad);
-    bad = GoodAnswer(heartbeat);
-    bad.set_lease_ms(4'000'000'000U);
-    answers.push_back(bad);
-    bad = GoodAnswer(heartbeat);
-    bad.mutable_desired()->set_assignment(static_cast<v1::Assignment>(77));
-    answers.push_back(bad);
-    bad = GoodAnswer(heartbeat);
-    bad.mutable_desired()->set_cluster("../orders");
-    answers.push_back(bad);
-    answers.push_back(GoodAnswer(heartbeat));
-    return answers;
-  });
+  RogueController& controller =
+      *new RogueController(  // outlives the server, which the fixture ends
+          [](const v1::AgentMessage& heartbeat) {
+            Answers answers;
+            v1::ControllerMessage bad = GoodAnswer(heartbeat);
+            bad.set_answers(heartbeat.sequence() + 1'000);  // to a heartbeat that was never sent
+            answers.push_back(bad);
+            bad.set_answers(0);
+            answers.push_back(bad);
+            bad = GoodAnswer(heartbeat);
+            bad.set_lease_ms(4'000'000'000U);
+            answers.push_back(bad);
+            bad = GoodAnswer(heartbeat);
+            bad.mutable_desired()->set_assignment(static_cast<v1::Assignment>(77));
+            answers.push_back(bad);
+            bad = GoodAnswer(heartbeat);
+            bad.mutable_desired()->set_cluster("../orders");
+            answers.push_back(bad);
+            answers.push_back(GoodAnswer(heartbeat));
+            return answers;
+          });
   ASSERT_NO_FATAL_FAILURE(
       Serve(Issue({IdentityKind::kController, "main"}, "pgmahout-controller"), &controller));
   const BootTime before = SystemClock().Now();
@@ -179,11 +180,13 @@ TEST_F(LinkTest, OnlyAnswersToItsOwnHeartbeatsAreOrders) {
 
 // It may come late; it may not come for a heartbeat that is long forgotten.
 TEST_F(LinkTest, AnswerToAForgottenHeartbeatIsNoOrder) {
-  RogueController controller([](const v1::AgentMessage& heartbeat) {
-    v1::ControllerMessage stale = GoodAnswer(heartbeat);
-    stale.set_answers(1);
-    return Answers{stale};
-  });
+  RogueController& controller =
+      *new RogueController(  // outlives the server, which the fixture ends
+          [](const v1::AgentMessage& heartbeat) {
+            v1::ControllerMessage stale = GoodAnswer(heartbeat);
+            stale.set_answers(1);
+            return Answers{stale};
+          });
   ASSERT_NO_FATAL_FAILURE(
       Serve(Issue({IdentityKind::kController, "main"}, "pgmahout-controller"), &controller));
   Dial();
@@ -193,8 +196,10 @@ TEST_F(LinkTest, AnswerToAForgottenHeartbeatIsNoOrder) {
 }
 
 TEST_F(LinkTest, AnotherNodeIsNoController) {
-  RogueController controller(
-      [](const v1::AgentMessage& heartbeat) { return Answers{GoodAnswer(heartbeat)}; });
+  RogueController& controller =
+      *new RogueController(  // outlives the server, which the fixture ends
+
+          [](const v1::AgentMessage& heartbeat) { return Answers{GoodAnswer(heartbeat)}; });
   ASSERT_NO_FATAL_FAILURE(Serve(Issue({IdentityKind::kNode, "db2"}, "db2"), &controller));
   Dial();
   std::unique_lock lock(mutex_);
