@@ -103,8 +103,8 @@ struct Report {
   // When the server that runs was started, in microseconds since the Unix epoch by its own clock;
   // only good for telling servers apart. 0: not known.
   uint64_t server_started = 0;
-  uint64_t data_number = 0;  // the data directory is pgdata.<this>
-  std::optional<AdoptionPlan> adoption;      // as answer to kPreview
+  uint64_t data_number = 0;              // the data directory is pgdata.<this>
+  std::optional<AdoptionPlan> adoption;  // as answer to kPreview
 
   friend bool operator==(const Report&, const Report&) = default;
 };

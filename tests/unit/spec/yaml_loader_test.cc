@@ -98,7 +98,8 @@ TEST(LoadYaml, UnknownFieldsAreNamedWithTheNearest) {
             "version, port, parameters, pgHba.");
   ExpectOne("kind: Cluster\nspecs: {}\n", "orders.yaml:2:1",
             "unknown field \"specs\" at the top level | Did you mean \"spec\"?");
-  ExpectOne("kind: Cluster\nspec: {placement: {zone: a}}\n", "orders.yaml:2:20", "Allowed: nodes, witness.");
+  ExpectOne("kind: Cluster\nspec: {placement: {zone: a}}\n", "orders.yaml:2:20",
+            "Allowed: nodes, witness.");
   ExpectOne("kind: Cluster\nspec: {roles: [{name: a}, {nmae: b}]}\n", "orders.yaml:2:28",
             "in spec.roles[1]");
 }
