@@ -84,14 +84,16 @@ class LinkTest : public ::testing::Test {
     return *authority_->Issue(terms);
   }
 
-  void Serve(const KeyAndCertificate& identity, RogueController* controller) {
+  void Serve(const KeyAndCertificate& identity,
+             std::function<Answers(const v1::AgentMessage&)> answers) {
+    controller_ = std::make_unique<RogueController>(std::move(answers));
     grpc::SslServerCredentialsOptions options(
         GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
     options.pem_root_certs = authority_->certificate_pem();
     options.pem_key_cert_pairs.push_back({identity.key_pem, identity.certificate_pem});
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(options), &port_);
-    builder.RegisterService(controller);
+    builder.RegisterService(controller_.get());
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
   }
@@ -131,6 +133,7 @@ class LinkTest : public ::testing::Test {
 
   std::string directory_;
   std::unique_ptr<CertificateAuthority> authority_;
+  std::unique_ptr<RogueController> controller_;  // outlives the server that calls it
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
   EventLoop loop_;
@@ -143,29 +146,27 @@ class LinkTest : public ::testing::Test {
 };
 
 TEST_F(LinkTest, OnlyAnswersToItsOwnHeartbeatsAreOrders) {
-  RogueController& controller =
-      *new RogueController(  // outlives the server, which the fixture ends
-          [](const v1::AgentMessage& heartbeat) {
-            Answers answers;
-            v1::ControllerMessage bad = GoodAnswer(heartbeat);
-            bad.set_answers(heartbeat.sequence() + 1'000);  // to a heartbeat that was never sent
-            answers.push_back(bad);
-            bad.set_answers(0);
-            answers.push_back(bad);
-            bad = GoodAnswer(heartbeat);
-            bad.set_lease_ms(4'000'000'000U);
-            answers.push_back(bad);
-            bad = GoodAnswer(heartbeat);
-            bad.mutable_desired()->set_assignment(static_cast<v1::Assignment>(77));
-            answers.push_back(bad);
-            bad = GoodAnswer(heartbeat);
-            bad.mutable_desired()->set_cluster("../orders");
-            answers.push_back(bad);
-            answers.push_back(GoodAnswer(heartbeat));
-            return answers;
-          });
+  const auto rogue = [](const v1::AgentMessage& heartbeat) {
+    Answers answers;
+    v1::ControllerMessage bad = GoodAnswer(heartbeat);
+    bad.set_answers(heartbeat.sequence() + 1'000);  // to a heartbeat that was never sent
+    answers.push_back(bad);
+    bad.set_answers(0);
+    answers.push_back(bad);
+    bad = GoodAnswer(heartbeat);
+    bad.set_lease_ms(4'000'000'000U);
+    answers.push_back(bad);
+    bad = GoodAnswer(heartbeat);
+    bad.mutable_desired()->set_assignment(static_cast<v1::Assignment>(77));
+    answers.push_back(bad);
+    bad = GoodAnswer(heartbeat);
+    bad.mutable_desired()->set_cluster("../orders");
+    answers.push_back(bad);
+    answers.push_back(GoodAnswer(heartbeat));
+    return answers;
+  };
   ASSERT_NO_FATAL_FAILURE(
-      Serve(Issue({IdentityKind::kController, "main"}, "pgmahout-controller"), &controller));
+      Serve(Issue({IdentityKind::kController, "main"}, "pgmahout-controller"), rogue));
   const BootTime before = SystemClock().Now();
   Dial();
   const std::vector<Received> received = WaitForOrders(3, std::chrono::seconds(10));
@@ -180,15 +181,13 @@ TEST_F(LinkTest, OnlyAnswersToItsOwnHeartbeatsAreOrders) {
 
 // It may come late; it may not come for a heartbeat that is long forgotten.
 TEST_F(LinkTest, AnswerToAForgottenHeartbeatIsNoOrder) {
-  RogueController& controller =
-      *new RogueController(  // outlives the server, which the fixture ends
-          [](const v1::AgentMessage& heartbeat) {
-            v1::ControllerMessage stale = GoodAnswer(heartbeat);
-            stale.set_answers(1);
-            return Answers{stale};
-          });
+  const auto rogue = [](const v1::AgentMessage& heartbeat) {
+    v1::ControllerMessage stale = GoodAnswer(heartbeat);
+    stale.set_answers(1);
+    return Answers{stale};
+  };
   ASSERT_NO_FATAL_FAILURE(
-      Serve(Issue({IdentityKind::kController, "main"}, "pgmahout-controller"), &controller));
+      Serve(Issue({IdentityKind::kController, "main"}, "pgmahout-controller"), rogue));
   Dial();
   EXPECT_EQ(WaitForOrders(64, std::chrono::seconds(10)).size(), 64U);
   EXPECT_EQ(WaitForOrders(65, std::chrono::seconds(2)).size(), 64U)
@@ -196,11 +195,10 @@ TEST_F(LinkTest, AnswerToAForgottenHeartbeatIsNoOrder) {
 }
 
 TEST_F(LinkTest, AnotherNodeIsNoController) {
-  RogueController& controller =
-      *new RogueController(  // outlives the server, which the fixture ends
-
-          [](const v1::AgentMessage& heartbeat) { return Answers{GoodAnswer(heartbeat)}; });
-  ASSERT_NO_FATAL_FAILURE(Serve(Issue({IdentityKind::kNode, "db2"}, "db2"), &controller));
+  const auto rogue = [](const v1::AgentMessage& heartbeat) {
+    return Answers{GoodAnswer(heartbeat)};
+  };
+  ASSERT_NO_FATAL_FAILURE(Serve(Issue({IdentityKind::kNode, "db2"}, "db2"), rogue));
   Dial();
   std::unique_lock lock(mutex_);
   EXPECT_FALSE(
