@@ -142,7 +142,9 @@ void Simulation::Deliver(Vm& vm) {
          down.front().due <= now_) {
     const Down message = down.front();
     down.pop_front();
-    const bool fresh = message.connection == vm.connection || options_.broken.any_order_is_fresh;
+    // What a controller says to a machine it has not noticed the loss of reaches nobody.
+    const bool fresh = (vm.connection != 0 && message.connection == vm.connection) ||
+                       options_.broken.any_order_is_fresh;
     if (fresh && Reaches("ctl", vm.name)) {
       Obey(vm, message);
     }
