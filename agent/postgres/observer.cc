@@ -34,6 +34,8 @@ constexpr Duration kExistingPeriod{1'000};
 constexpr Duration kExistingTimeout{5'000};  // nobody waits for a server that is not ours
 // While something is under way there are ten looks a second; so many markers help nobody.
 constexpr Duration kMarkerPeriod{150};
+constexpr Duration kQuickly{80};
+constexpr Duration kKeptFor{500};
 
 bool Exists(const std::string& path) {
   struct stat info {};
@@ -201,11 +203,13 @@ void Observer::LookAtFiles(const std::string& directory, Observation* seen) {
 void Observer::LookAtServer(const std::string& directory,
                             Duration sql_deadline,
                             Observation* seen) {
-  seen->postmaster_alive = FindPostmaster(directory) != 0;
+  const pid_t postmaster = FindPostmaster(directory);
+  seen->postmaster_alive = postmaster != 0;
   if (seen->postmaster_alive) {
     disk_.Watch({directory, directory + "/pg_wal"});
     seen->disk = disk_.Health();
   } else {
+    kept_.reset();
     disk_.Watch({});
     unresponsive_since_.reset();
     seen->orphans = !FindServerProcesses(directory).empty();
@@ -215,7 +219,12 @@ void Observer::LookAtServer(const std::string& directory,
     }
     return;
   }
-  absl::StatusOr<SqlFacts> facts = Ask(directory, clock_.Now() + sql_deadline);
+  // A server that stops lets nobody in, and would log each attempt.
+  absl::StatusOr<SqlFacts> facts =
+      StatusInLockFile(directory, postmaster) == "stopping"
+          ? absl::UnavailableError("the database system is shutting down")
+          : Ask(directory, clock_.Now() + sql_deadline);
+  asked_ = clock_.Now();
   if (facts.ok()) {
     unresponsive_since_.reset();
     seen->server = ServerState::kRunning;
@@ -264,9 +273,45 @@ std::optional<ControlData> Observer::ReadControl(const std::string& directory) {
 }
 
 absl::StatusOr<SqlFacts> Observer::Ask(const std::string& directory, BootTime deadline) {
+  const bool quickly = clock_.Now() - asked_ <= kQuickly;
+  if (!quickly) {
+    kept_.reset();
+  }
+  if (std::optional<absl::StatusOr<SqlFacts>> facts = AskKept(directory, deadline)) {
+    return *std::move(facts);
+  }
   PGM_ASSIGN_OR_RETURN(const SocketAddress socket, SocketOf(directory));
+  const BootTime now = clock_.Now();
   PGM_ASSIGN_OR_RETURN(Session session,
                        Session::Open(socket.directory, socket.port, "postgres", deadline));
+  absl::StatusOr<SqlFacts> facts = AskOver(session, directory, deadline);
+  if (facts.ok() && quickly) {
+    kept_.emplace(Kept{std::move(session), directory, now});
+  }
+  return facts;
+}
+
+// Nothing if there is no such connection, or if it has come to its end: then a new one shall tell
+// why. One that does not answer in time is an answer.
+std::optional<absl::StatusOr<SqlFacts>> Observer::AskKept(const std::string& directory,
+                                                          BootTime deadline) {
+  if (!kept_.has_value() || kept_->directory != directory ||
+      clock_.Now() - kept_->opened >= kKeptFor) {
+    kept_.reset();
+    return std::nullopt;
+  }
+  absl::StatusOr<SqlFacts> facts = AskOver(kept_->session, directory, deadline);
+  if (facts.ok()) {
+    return facts;
+  }
+  kept_.reset();
+  return absl::IsDeadlineExceeded(facts.status()) ? std::make_optional(std::move(facts))
+                                                  : std::nullopt;
+}
+
+absl::StatusOr<SqlFacts> Observer::AskOver(Session& session,
+                                           const std::string& directory,
+                                           BootTime deadline) {
   PGM_ASSIGN_OR_RETURN(SqlFacts facts, AskFacts(session, directory, deadline));
   if (const BootTime now = clock_.Now(); !facts.in_recovery && now - marked_ >= kMarkerPeriod) {
     PGM_ASSIGN_OR_RETURN(facts.marker_lsn, WriteMarker(session, deadline));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Observer: looks at one server: its files, its processes, and what a fresh connection answers.
+// Observer: looks at one server: its files, its processes, and what a connection answers.
 #pragma once
 
 #include <map>
@@ -15,6 +15,10 @@
 namespace pgmahout::agent {
 
 // Used by one thread. Remembers only what saves work, and since when a server is silent.
+//
+// A look opens a connection of its own: only that shows that the server still lets people in. Looks
+// that follow each other within 80 ms share one for half a second: they are made while a change of
+// the primary waits for them, and starting a backend costs more than all that is asked there.
 class Observer {
  public:
   Observer(const Layout& layout, const Clock& clock);
@@ -27,10 +31,22 @@ class Observer {
   void LookAtServer(const std::string& directory, Duration sql_deadline, Observation* seen);
   std::optional<ControlData> ReadControl(const std::string& directory);
   absl::StatusOr<SqlFacts> Ask(const std::string& directory, BootTime deadline);
+  std::optional<absl::StatusOr<SqlFacts>> AskKept(const std::string& directory, BootTime deadline);
+  absl::StatusOr<SqlFacts> AskOver(Session& session,
+                                   const std::string& directory,
+                                   BootTime deadline);
   absl::Status AskSlowly(Session& session, BootTime deadline, SqlFacts* facts);
+
+  struct Kept {
+    Session session;
+    std::string directory;
+    BootTime opened;
+  };
 
   const Layout& layout_;
   const Clock& clock_;
+  std::optional<Kept> kept_;
+  BootTime asked_;  // when the last look had its answer
   DiskProbe disk_;
   std::optional<BootTime> unresponsive_since_;
   // pg_controldata is a program to start: only when the file has changed.

@@ -2,6 +2,8 @@
 """Recorder: what the world sees: a client that writes every 10 ms wherever it can, one prober per member
 that tries to have a write acknowledged there every 50 ms, and a reader of the DNS name. The probers run on
 a machine that no cut touches: a primary that is cut off from everybody else must still acknowledge nothing.
+On a standby they keep their connection and try it there again and again: a new one each time would take
+the servers more work than all the rest of a failover.
 Each acknowledgement tells its timeline and server, so that two that acknowledge side by side are seen."""
 import time
 
@@ -29,7 +31,8 @@ class Recorder:
         self.client = RecordingClient(fleet, hosts, fleet.port, table="pgm_rows", race=True, **options).start()
         self.probers = {
             node: RecordingClient(fleet, [address], fleet.port, table="pgm_probe", interval=0.05, retry=0.05,
-                                  first_id=1_000_000_000 * (number + 1), machine=OBSERVER, **options).start()
+                                  first_id=1_000_000_000 * (number + 1), machine=OBSERVER, stays=True,
+                                  target_session_attrs="any", **options).start()
             for number, (node, address) in enumerate(fleet.addresses.items())}
         self.names = NameReader(fleet.bind.address, fleet.bind.port, NAME)
         self.names.start()

@@ -173,10 +173,11 @@ Observation Node::Look(Duration sql_deadline) {
   return instance_->Observe(memory, sql_deadline);
 }
 
-Observation Node::LookUntil(const std::function<bool(const Observation&)>& accept) {
+Observation Node::LookUntil(const std::function<bool(const Observation&)>& accept,
+                            Duration sql_deadline) {
   Observation seen;
   EXPECT_TRUE(Eventually([&] {
-    seen = Look();
+    seen = Look(sql_deadline);
     return accept(seen);
   })) << "last error: "
       << seen.sql_error;

@@ -66,7 +66,8 @@ class Node {
 
   Observation Look(Duration sql_deadline = Duration{2'000});
   // Looks until `accept` is content; the last look, whatever it shows, after half a minute.
-  Observation LookUntil(const std::function<bool(const Observation&)>& accept);
+  Observation LookUntil(const std::function<bool(const Observation&)>& accept,
+                        Duration sql_deadline = Duration{2'000});
 
   // Superuser SQL through the Unix socket; names need their schema. Fails the test if the statement
   // does.

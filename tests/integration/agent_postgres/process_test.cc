@@ -16,6 +16,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/error.h"
 #include "tests/integration/agent_postgres/node.h"
 
@@ -61,7 +62,8 @@ TEST_F(Processes, ServerHoldsNoFileOfTheAgent) {
 TEST_F(Processes, HungServerIsSeenAsHungUntilItAnswersAgain) {
   const pid_t postmaster = db1.Postmaster();
   ASSERT_EQ(kill(postmaster, SIGSTOP), 0);
-  const Observation first = db1.Look(Duration{200});
+  const Observation first = db1.LookUntil(
+      [](const Observation& seen) { return seen.server != ServerState::kRunning; }, Duration{200});
   const Observation second = db1.Look(Duration{200});
   ASSERT_EQ(kill(postmaster, SIGCONT), 0);
 
@@ -73,6 +75,59 @@ TEST_F(Processes, HungServerIsSeenAsHungUntilItAnswersAgain) {
   const Observation later =
       db1.LookUntil([](const Observation& seen) { return seen.server == ServerState::kRunning; });
   EXPECT_FALSE(later.unresponsive_since.has_value());
+}
+
+// The agent's connections besides the one that asks.
+constexpr char kOwnSessions[] =
+    "SELECT coalesce(max(pid), 0) FROM pg_stat_activity "
+    "WHERE application_name = 'pgmahout-agent' AND pid <> pg_backend_pid()";
+
+TEST_F(Processes, QuickLooksShareAConnectionAndSlowOnesDoNot) {
+  EXPECT_TRUE(Eventually([&] {
+    db1.Look();
+    db1.Look();
+    const std::string kept = db1.Value(kOwnSessions);
+    db1.Look();
+    return kept != "0" && db1.Value(kOwnSessions) == kept;
+  }));
+  EXPECT_TRUE(Eventually([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    db1.Look();
+    return db1.Value(kOwnSessions) == "0";
+  }));
+}
+
+TEST_F(Processes, SharedConnectionThatIsCutIsReplaced) {
+  EXPECT_TRUE(Eventually([&] {
+    db1.Look();
+    db1.Look();
+    return db1.Value(kOwnSessions) != "0";
+  }));
+  db1.Sql(
+      "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+      "WHERE application_name = 'pgmahout-agent' AND pid <> pg_backend_pid()");
+  EXPECT_EQ(db1.Look().server, ServerState::kRunning);
+}
+
+TEST_F(Processes, ServerThatStopsIsNotAskedAgainAndAgain) {
+  const pid_t checkpointer = db1.ProcessNamed("checkpointer");
+  kill(checkpointer, SIGSTOP);
+  kill(db1.Postmaster(), SIGINT);
+  db1.LookUntil([](const Observation& seen) { return seen.server == ServerState::kStopping; });
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(db1.Look().server, ServerState::kStopping);
+  }
+  kill(checkpointer, SIGCONT);
+  const Observation stopped =
+      db1.LookUntil([](const Observation& seen) { return seen.server == ServerState::kStopped; });
+  EXPECT_TRUE(stopped.data.control.has_value() && stopped.data.control->state == "shut down");
+  std::string log;
+  for (const auto& file : std::filesystem::directory_iterator(db1.DataRoot() + "/log")) {
+    absl::StrAppend(&log, Slurp(file.path()));
+  }
+  const std::vector<std::string> attempts =
+      absl::StrSplit(log, "FATAL:  the database system is shutting down");
+  EXPECT_LE(attempts.size(), 2U) << "one may come before the lock file says so\n" << log;
 }
 
 TEST_F(Processes, KilledPostmasterIsNoticedWithinAHundredMilliseconds) {

@@ -19,6 +19,7 @@ import threading
 import time
 
 import psycopg2
+import psycopg2.errors
 
 
 RACE_SECONDS = 0.3  # who has not said by then that it is read-write is asked again
@@ -105,7 +106,8 @@ class Writer:
             return True
         except psycopg2.Error as error:
             self.record("E", sent, time.monotonic(), number, str(error).strip())
-            self.drop_connection()
+            if not (self.config.get("stays") and isinstance(error, psycopg2.errors.ReadOnlySqlTransaction)):
+                self.drop_connection()
             return False
 
     def run(self):
