@@ -185,7 +185,11 @@ def main():
     parser.add_argument("--seed", type=int)
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--mutants", nargs="*", metavar="NAME")
+    parser.add_argument("--check-mutants", action="store_true", help="only: do their texts fit the code?")
     arguments = parser.parse_args()
+    if arguments.check_mutants:
+        check_texts(MUTANTS)
+        return 0
     if arguments.mutants is not None:
         return run_mutants(arguments.mutants, arguments.seeds or 2500)
     if arguments.seed is not None:
