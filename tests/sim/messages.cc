@@ -17,7 +17,8 @@ constexpr size_t kSentKept = 50;
 }  // namespace
 
 BootTime Simulation::Soon(uint32_t usual_ms, uint32_t rare_ms) {
-  return now_ + Duration{Random(Random(10) == 0 ? rare_ms : usual_ms)};
+  const bool is_slow = Random(10) == 0;
+  return now_ + Duration{Random(is_slow && !is_calm_ ? rare_ms : usual_ms)};
 }
 
 void Simulation::Connect(Vm& vm) {

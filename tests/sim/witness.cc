@@ -75,12 +75,14 @@ void Simulation::ApplyWitness() {
 }
 
 // Both at once, or one after the other. With the witness the primary goes on alone; and it is still
-// the primary when all come back.
+// the primary when all come back. No message is slow: a witness that is heard too late has a fenced
+// primary, as it should.
 void Simulation::LoseStandbyAndController() {
   const controller::Durable durable = state_.durable;
   if (!broken_.empty()) {
     return;
   }
+  is_calm_ = true;
   RestartController("for a while");
   controller_back_ = now_ + Duration{60'000};
   state_ = controller::Restore(stored_, controller_back_);
@@ -96,6 +98,7 @@ void Simulation::LoseStandbyAndController() {
   Advance(Duration{12'000}, /*with_faults=*/false);
   const size_t before = committed_;
   Advance(Duration{10'000}, /*with_faults=*/false);
+  is_calm_ = false;
   const bool may_commit = durable.spec.synchronous.durability != DataDurability::kRequired;
   if (broken_.empty() && may_commit != (committed_ > before)) {
     Break(
