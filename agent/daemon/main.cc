@@ -74,6 +74,7 @@ InstanceConfig MakeInstanceConfig(const AgentConfig& config, const EnrollConfig&
   instance.node = config.node;
   instance.address = config.address;
   instance.data_root = config.data_root;
+  instance.state_dir = config.state_dir;
   instance.existing_data = config.existing_data;
   if (config.debian_cluster.has_value()) {
     instance.debian_cluster = config.debian_cluster;
@@ -171,7 +172,8 @@ absl::Status Run(const AgentConfig& config, ServiceStatus* service) {
   PGM_RETURN_IF_ERROR(daemon.Start());
   LogInfo("pgmahout-agent runs", {{"node", config.node}, {"version", std::string(kVersion)}});
   loop.Run();
-  // gRPC's threads may still hold work for the loop; the process ends as a whole.
+  // gRPC's threads may still hold work for the loop; the process ends as a whole. Nor is a step
+  // cancelled: a base backup goes on for the next agent.
   std::fflush(nullptr);
   _exit(0);
 }

@@ -23,6 +23,7 @@
 #include "agent/postgres/step_run.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
+#include "common/base/lasting_job.h"
 #include "common/base/status_macros.h"
 
 namespace pgmahout::agent {
@@ -39,7 +40,7 @@ constexpr Duration kAskTimeout{10'000};
 
 // False: there is nothing to make. A directory that is whole and was never used was made by a run
 // that was cut short before it was remembered. One that was used is somebody's data.
-absl::StatusOr<bool> BeginDirectory(const StepRun& run) {
+absl::StatusOr<bool> DirectoryIsNeeded(const StepRun& run) {
   std::error_code error;
   // The postmaster writes that file when it starts, and no copy takes it along.
   if (fs::exists(run.DataDirectory() + "/postmaster.opts", error)) {
@@ -48,16 +49,19 @@ absl::StatusOr<bool> BeginDirectory(const StepRun& run) {
                     ErrorInfo{"foreign-data", "It is left untouched.",
                               "Restore the agent's state directory, or move the data away."});
   }
-  if (fs::exists(run.DataDirectory() + "/PG_VERSION", error)) {
-    return false;
-  }
+  return !fs::exists(run.DataDirectory() + "/PG_VERSION", error);
+}
+
+// Ends a base backup that may still be at work there, and removes what it has left.
+absl::Status ClearPartialDirectory(const StepRun& run) {
+  PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));
+  std::error_code error;
   const std::string partial = run.layout.PartialDirectory(run.step.memory.data_number);
   fs::remove_all(partial, error);
   if (error) {
     return ErrnoStatus(error.value(), absl::StrCat("cannot remove leftovers in \"", partial, "\""));
   }
-  PGM_RETURN_IF_ERROR(MakeDirectories(run.layout.config().data_root, 0700));
-  return true;
+  return MakeDirectories(run.layout.config().data_root, 0700);
 }
 
 absl::Status FinishDirectory(const StepRun& run) {
@@ -197,6 +201,56 @@ absl::Status WriteStandbySignal(const std::string& directory) {
   return WriteFileDurably(Layout::StandbySignal(directory), "", 0600);
 }
 
+// The same words for another agent that wants the same copy. What a name may come to mean in
+// another epoch or cluster is in the purpose.
+LastingCommand CopyCommand(const StepRun& run,
+                           const std::string& program,
+                           const std::string& partial) {
+  LastingCommand command;
+  command.argv = {
+      program, "-D", partial, "-X", "stream", "-R", "-S", run.step.slot, "-c", "fast", "-P",
+      "--no-password", "-d",
+      // Not a node's name: a copy that is being made confirms no commits.
+      run.Conninfo(run.step.upstream, absl::StrCat("pgmahout_clone_", run.layout.config().node))};
+  command.environment = {{"LC_ALL", "C"}};
+  command.path = run.layout.CopyJob();
+  command.purpose = absl::StrCat("cluster ", run.step.memory.cluster, " system ",
+                                 run.desired.system_identifier, " epoch ", run.step.memory.epoch);
+  return command;
+}
+
+absl::Status AwaitCopy(const StepRun& run, const LastingJob& job) {
+  JobWatch watch;
+  watch.timeout = kBackupTimeout;
+  watch.cancelled = &run.cancelled;
+  watch.on_output = [&run](absl::string_view text) { ReportPercentage(run, "base backup", text); };
+  return job.Wait(std::move(watch));
+}
+
+// The copy outlives this agent: the next one goes on with the one that runs, or has ended well
+// meanwhile. What ended otherwise begins anew.
+absl::Status CopyInto(const StepRun& run, const std::string& partial) {
+  PGM_ASSIGN_OR_RETURN(const std::string program, run.Program("pg_basebackup"));
+  const LastingCommand command = CopyCommand(run, program, partial);
+  run.progress("base backup 0%");
+  std::optional<LastingJob> job = LastingJob::Find(command);
+  if (!job.has_value()) {
+    PGM_RETURN_IF_ERROR(ClearPartialDirectory(run));
+    PGM_RETURN_IF_ERROR(EnsureInstalled(run));
+    PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
+    PGM_ASSIGN_OR_RETURN(job, LastingJob::Start(command));
+  }
+  absl::Status copied = AwaitCopy(run, *job);
+  std::error_code error;
+  if (copied.ok() && !fs::exists(partial + "/PG_VERSION", error)) {
+    copied = absl::DataLossError(absl::StrCat("the copy in \"", partial, "\" has been removed"));
+  }
+  if (!copied.ok()) {
+    PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));  // the next try is a new one
+  }
+  return copied;
+}
+
 // pg_rewind reads the upstream's timeline from its control file, which the first checkpoint after a
 // promotion writes; on a large server that takes a while. It is worth more than a copy.
 absl::Status WaitForUpstreamsCheckpoint(const StepRun& run) {
@@ -226,10 +280,11 @@ absl::Status WaitForUpstreamsCheckpoint(const StepRun& run) {
 }  // namespace
 
 absl::Status Initialize(const StepRun& run) {
-  PGM_ASSIGN_OR_RETURN(const bool needed, BeginDirectory(run));
+  PGM_ASSIGN_OR_RETURN(const bool needed, DirectoryIsNeeded(run));
   if (!needed) {
     return absl::OkStatus();
   }
+  PGM_RETURN_IF_ERROR(ClearPartialDirectory(run));
   PGM_RETURN_IF_ERROR(EnsureInstalled(run));
   const std::string partial = run.layout.PartialDirectory(run.step.memory.data_number);
   PGM_ASSIGN_OR_RETURN(const std::string initdb, run.Program("initdb"));
@@ -247,28 +302,15 @@ absl::Status Initialize(const StepRun& run) {
 }
 
 absl::Status BaseBackup(const StepRun& run) {
-  PGM_ASSIGN_OR_RETURN(const bool needed, BeginDirectory(run));
+  PGM_ASSIGN_OR_RETURN(const bool needed, DirectoryIsNeeded(run));
   if (needed) {
-    PGM_RETURN_IF_ERROR(EnsureInstalled(run));
-    PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
     const std::string partial = run.layout.PartialDirectory(run.step.memory.data_number);
-    PGM_ASSIGN_OR_RETURN(const std::string program, run.Program("pg_basebackup"));
-    Command command =
-        run.NewCommand({program, "-D", partial, "-X", "stream", "-R", "-S", run.step.slot, "-c",
-                        "fast", "-P", "--no-password", "-d",
-                        // Not a node's name: a copy that is being made confirms no commits.
-                        run.Conninfo(run.step.upstream,
-                                     absl::StrCat("pgmahout_clone_", run.layout.config().node))},
-                       kBackupTimeout);
-    command.on_stderr = [&run](absl::string_view text) {
-      ReportPercentage(run, "base backup", text);
-    };
-    run.progress("base backup 0%");
-    PGM_RETURN_IF_ERROR(RunCommandOrFail(std::move(command)).status());
+    PGM_RETURN_IF_ERROR(CopyInto(run, partial));
     PGM_RETURN_IF_ERROR(StripAutoConf(partial));
     PGM_RETURN_IF_ERROR(WriteStandbySignal(partial));
     PGM_RETURN_IF_ERROR(FinishDirectory(run));
   }
+  PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));
   PGM_RETURN_IF_ERROR(StopServer(run, FormerDirectory(run)));
   if (MayHoldDivergedWal(FormerDirectory(run))) {
     PGM_RETURN_IF_ERROR(KeepDivergedWal(run, FormerDirectory(run)));
@@ -340,6 +382,8 @@ absl::Status StartServer(const StepRun& run) {
   }
   PGM_RETURN_IF_ERROR(PrepareSupportFiles(run));
   PGM_ASSIGN_OR_RETURN(const ServerPaths paths, run.Paths(run.DataDirectory()));
+  // One that is no longer wanted would keep the slot of this server busy.
+  PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));
   return run.control.Start(paths);
 }
 

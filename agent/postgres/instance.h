@@ -36,6 +36,7 @@ struct InstanceConfig {
   // The data directory of a server that may be adopted; with debian_cluster its configuration
   // names it. Empty: none.
   std::string existing_data{};
+  std::string state_dir{};  // what a step that outlives the agent leaves for the next one
 };
 
 class Instance {

@@ -43,6 +43,10 @@ class Layout {
   // Where a directory is made, before it gets its name.
   std::string PartialDirectory(uint64_t number) const { return DataDirectory(number) + ".partial"; }
 
+  // The base backup that goes on while agents come and go (LastingJob). Not beside the data, whose
+  // disk may fill up, or be one on which locks are not what they are here.
+  std::string CopyJob() const { return config_.state_dir + "/base-backup"; }
+
   // pg_rewind is at work, and the directory is of no use until it is done. Beside the directory:
   // inside, pg_rewind would remove what its source does not have.
   static std::string RewindMark(const std::string& data_directory) {

@@ -14,13 +14,11 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/error.h"
+#include "common/base/exec_arguments.h"
 #include "common/base/status_macros.h"
-
-extern char** environ;
 
 namespace pgmahout {
 namespace {
@@ -47,46 +45,8 @@ void CloseFd(int& fd) {
   }
 }
 
-// All memory the child needs is prepared before fork: after it, in a threaded process, only
-// async-signal-safe calls are allowed (POSIX fork).
-struct Prepared {
-  std::vector<char*> argv;
-  std::vector<std::string> environment_text;
-  std::vector<char*> environment;
-  const char* directory = nullptr;
-};
-
-// getenv() in the program finds the first of two entries, so the inherited one must go.
-bool IsReplaced(absl::string_view entry, const Command& command) {
-  return std::any_of(command.environment.begin(), command.environment.end(),
-                     [entry](const auto& added) {
-                       return absl::StartsWith(entry, absl::StrCat(added.first, "="));
-                     });
-}
-
-Prepared Prepare(const Command& command) {
-  Prepared prepared;
-  for (const std::string& argument : command.argv) {
-    prepared.argv.push_back(const_cast<char*>(argument.c_str()));
-  }
-  prepared.argv.push_back(nullptr);
-  for (const auto& [name, value] : command.environment) {
-    prepared.environment_text.push_back(absl::StrCat(name, "=", value));
-  }
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!IsReplaced(*entry, command)) {
-      prepared.environment.push_back(*entry);
-    }
-  }
-  for (std::string& entry : prepared.environment_text) {
-    prepared.environment.push_back(entry.data());
-  }
-  prepared.environment.push_back(nullptr);
-  prepared.directory = command.directory.empty() ? nullptr : command.directory.c_str();
-  return prepared;
-}
-
-[[noreturn]] void RunChild(const Prepared& prepared,
+[[noreturn]] void RunChild(const ExecArguments& arguments,
+                           const char* directory,
                            const Pipe& out,
                            const Pipe& err,
                            const Pipe& failure) {
@@ -102,8 +62,8 @@ Prepared Prepare(const Command& command) {
   }
   dup2(out.write_end, STDOUT_FILENO);
   dup2(err.write_end, STDERR_FILENO);
-  if (prepared.directory == nullptr || chdir(prepared.directory) == 0) {
-    execve(prepared.argv[0], prepared.argv.data(), prepared.environment.data());
+  if (*directory == '\0' || chdir(directory) == 0) {
+    arguments.Exec();
   }
   const int error = errno;
   [[maybe_unused]] const ssize_t told = write(failure.write_end, &error, sizeof(error));
@@ -169,13 +129,13 @@ bool Collect(Running& running, Command& command, CommandResult& result) {
 }  // namespace
 
 absl::StatusOr<CommandResult> RunCommand(Command command) {
-  const Prepared prepared = Prepare(command);
+  const ExecArguments arguments(command.argv, command.environment);
   PGM_ASSIGN_OR_RETURN(Pipe out, MakePipe());
   PGM_ASSIGN_OR_RETURN(Pipe err, MakePipe());
   PGM_ASSIGN_OR_RETURN(Pipe failure, MakePipe());
   const pid_t pid = fork();
   if (pid == 0) {
-    RunChild(prepared, out, err, failure);
+    RunChild(arguments, command.directory.c_str(), out, err, failure);
   }
   const int fork_error = errno;
   CloseFd(out.write_end);

@@ -2,11 +2,12 @@
 """Upgrades by playbook under a client that writes: the agents and the controller, then PostgreSQL. Run by run.py."""
 import glob
 import os
+import subprocess
 import unittest
 
 from debs import with_later_version
 from lab import main
-from rollout import rolled_out
+from rollout import CLUSTER, rolled_out
 from waiting import wait_for
 from writer import Writer
 
@@ -43,6 +44,33 @@ class Upgrades(unittest.TestCase):
         self.assertEqual(self.postmasters(), before)
         self.assertEqual(self.writer.lost_rows(), [])
         self.assertEqual(self.rollout.play("rolling_upgrade_agent").changed, {})
+
+    def test_base_backup_outlives_a_restart_of_its_agent(self):
+        primary = self.rollout.primary()
+        node = next(n for n in self.nodes if n is not primary)
+        # A copy begins with a checkpoint: as long as that waits, it runs.
+        checkpointer = primary.psql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+        primary.run("kill", "-STOP", checkpointer)
+        self.addCleanup(primary.run, "kill", "-CONT", checkpointer, check=False)
+        order = self.lab.guests["ctl"].start_program(
+            "pgmahout", "--config", "/var/lib/pgmahout/controller/admin/config.yaml", "cluster", "reinit", CLUSTER, node.name,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(order.wait)
+        self.addCleanup(order.kill)
+
+        def copies():
+            return node.run("pgrep", "-x", "pg_basebackup", check=False).split()
+        before = wait_for(copies, 60, "a base backup to begin")
+        agent = node.run("systemctl", "show", "-P", "MainPID", "pgmahout-agent")
+        node.run("systemctl", "restart", "pgmahout-agent")  # returns when it is ready, as an upgrade does
+        self.assertNotEqual(node.run("systemctl", "show", "-P", "MainPID", "pgmahout-agent"), agent)
+        self.assertEqual(copies()[:1], before[:1])
+        primary.run("kill", "-CONT", checkpointer)
+        self.assertEqual(order.wait(120), 0, "the order waits until the copy streams")
+        self.rollout.wait_until_healthy()
+        report = self.writer.stop()
+        self.assertEqual(report.errors, [])
+        self.assertEqual(self.writer.lost_rows(), [])
 
     def test_postgres(self):
         self.lab.publish_postgres("14.23")

@@ -71,6 +71,8 @@ Node::Node(const Site& site, const std::string& name, const std::string& address
   config_.node = name;
   config_.address = address;
   config_.data_root = absl::StrCat(site.path(), "/", name);
+  config_.state_dir = absl::StrCat(site.path(), "/", name, "-state");
+  fs::create_directory(config_.state_dir);
   config_.bin_directories = {{kMajor, kBinDirectory}};
   config_.wal_program = PGMAHOUT_WAL_PROGRAM;
   config_.certificate_file = files.certificate;

@@ -3,6 +3,8 @@
 // removed.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -54,6 +56,33 @@ class Pair : public testing::Test {
     const absl::Status copied = db2.Run(BackupStep());
     ASSERT_TRUE(copied.ok()) << FormatError(copied);
     ASSERT_NO_FATAL_FAILURE(StartStandby(db2));
+  }
+
+  std::string BackupJob() const { return db2.DataRoot() + "-state/base-backup.job"; }
+
+  // The agent ends as soon as its base backup runs.
+  void LeaveABackup() {
+    const pid_t agent = fork();
+    if (agent == 0) {
+      db2.on_progress = [this] {
+        if (FileExists(BackupJob())) {
+          _exit(0);
+        }
+      };
+      (void)db2.Run(BackupStep());
+      _exit(1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(agent, &status, 0), agent);
+    ASSERT_EQ(status, 0);
+  }
+
+  // Likewise, and the backup ends meanwhile. What it made is marked.
+  void LeaveABackupThatEnds() {
+    ASSERT_NO_FATAL_FAILURE(LeaveABackup());
+    ASSERT_TRUE(Eventually([&] { return absl::EndsWith(Slurp(BackupJob()), "\n0\n"); }));
+    const std::string mark = db2.DataRoot() + "/pgdata.1.partial/of-the-first-agent";
+    ASSERT_TRUE(WriteFileAtomically(mark, "", 0600).ok());
   }
 
   static void StartStandby(Node& node) {
@@ -161,6 +190,40 @@ TEST_F(Pair, CancelledBaseBackupIsRepeatedFromTheStart) {
   db2.on_progress = nullptr;
   ASSERT_NO_FATAL_FAILURE(MakeStandby());
   EXPECT_FALSE(FileExists(db2.DataRoot() + "/pgdata.1.partial"));
+}
+
+TEST_F(Pair, BaseBackupGoesOnWithoutItsAgentAndIsUsedByTheNext) {
+  ASSERT_NO_FATAL_FAILURE(LeaveABackupThatEnds());
+  const absl::Status status = db2.Run(BackupStep());
+  ASSERT_TRUE(status.ok()) << FormatError(status);
+  EXPECT_TRUE(FileExists(db2.DataDirectory() + "/of-the-first-agent"));
+  EXPECT_FALSE(FileExists(BackupJob()));
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db2));
+}
+
+TEST_F(Pair, BaseBackupOfAnotherEpochIsNotUsed) {
+  ASSERT_NO_FATAL_FAILURE(LeaveABackupThatEnds());
+  db2.memory.epoch = 2;
+  const absl::Status status = db2.Run(BackupStep());
+  ASSERT_TRUE(status.ok()) << FormatError(status);
+  EXPECT_FALSE(FileExists(db2.DataDirectory() + "/of-the-first-agent"));
+}
+
+TEST_F(Pair, BaseBackupWhoseDirectoryIsGoneBeginsAnew) {
+  ASSERT_NO_FATAL_FAILURE(LeaveABackupThatEnds());
+  fs::remove_all(db2.DataRoot() + "/pgdata.1.partial");
+  EXPECT_TRUE(absl::IsDataLoss(db2.Run(BackupStep())));
+  const absl::Status status = db2.Run(BackupStep());
+  EXPECT_TRUE(status.ok()) << FormatError(status);
+}
+
+// It would keep the slot busy that the server streams through.
+TEST_F(Pair, StartEndsABaseBackupThatIsNoLongerWanted) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ASSERT_TRUE(db2.Run(StepKind::kStopFast).ok());
+  ASSERT_NO_FATAL_FAILURE(LeaveABackup());
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db2));
+  EXPECT_FALSE(FileExists(BackupJob()));
 }
 
 TEST_F(Pair, BaseBackupWithoutASlotSaysSo) {
