@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faults import FAULTS  # noqa: E402
 from machines import available  # noqa: E402
 from vm_fleet import VmFleet  # noqa: E402
+from fleet import wait_for  # noqa: E402
 
 SHORT = 15
 
@@ -40,6 +41,22 @@ def measure(fleet, name, runs, **options):
             "failed_writes": sum(m.failed_writes for m in measurements)}
 
 
+def age(fleet):
+    """Servers that have run for a day recycle their WAL segments; in new ones each is made and filled with zeros,
+    which a switchover would wait for. wal_keep_size is 16 segments, and a few more are kept ready."""
+    primary = fleet.wait_for_primary()
+    for _ in range(16 + 8):
+        fleet.psql(primary, "SELECT pg_logical_emit_message(true, 'bench', '')")
+        segment = fleet.psql(primary, "SELECT pg_walfile_name(pg_switch_wal())")
+    for _ in range(2):
+        fleet.psql(primary, "CHECKPOINT")
+        wait_for(lambda: fleet.psql(primary, "SELECT last_archived_wal FROM pg_stat_archiver") >= segment, 60,
+                 f"{segment} to be archived")
+        fleet.wait_until_level()
+        for node in fleet.nodes:
+            fleet.psql(node, "CHECKPOINT")
+
+
 def round_up(milliseconds):
     """Half a millisecond with two writers is not none."""
     return math.ceil(milliseconds)
@@ -60,6 +77,7 @@ def run(arguments):
     results = []
     with VmFleet(major=arguments.postgres) as fleet:
         fleet.create(*changes)
+        age(fleet)
         for name in arguments.fault or FAULTS:
             options = {"seconds": SHORT} if arguments.short and name == "controller_down" else {}
             results.append(measure(fleet, name, arguments.runs, **options))
