@@ -14,7 +14,8 @@ import sys
 import time
 
 PAUSE = 0.01
-PATIENCE = 2.0  # seconds, for a connection and for a row
+PATIENCE = 2.0  # seconds, for a row
+CONNECT_PATIENCE = 1.0  # for a connection: what is waited for one that is lost would pass for an outage
 PROGRAM = "/srv/writer.py"
 LOG = "/srv/writer.log"
 
@@ -23,12 +24,13 @@ def wait_with_deadline(connection):
     """psycopg2's wait callback. The kernel of a paused machine takes what is sent and nobody answers: only a deadline of
     the client's own ends that."""
     from psycopg2 import OperationalError, extensions  # pylint: disable=import-outside-toplevel
-    deadline = time.monotonic() + PATIENCE
+    patience = CONNECT_PATIENCE if connection.status == extensions.STATUS_SETUP else PATIENCE
+    deadline = time.monotonic() + patience
     while (state := connection.poll()) != extensions.POLL_OK:
         reads = [connection] if state == extensions.POLL_READ else []
         writes = [connection] if state == extensions.POLL_WRITE else []
         if not any(select.select(reads, writes, [], max(0.0, deadline - time.monotonic()))):
-            raise OperationalError(f"no answer for {PATIENCE} s")
+            raise OperationalError(f"no answer for {patience} s")
 
 
 def connect(hosts, conninfo):
