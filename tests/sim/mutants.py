@@ -6,7 +6,7 @@ copy, so that the code itself has no hooks. What follows the replacement are opt
 
 Not here are rules that are a second line of defence, as breaking one of them alone breaks nothing: an
 order of a lower epoch (one controller sends none), how long leases are kept in mind (votes are waited for
-at least as long), the epoch of the old primary's word that it is down (it starts at no old epoch), a crashed primary that waits for the controller (what it may acknowledge does not change), a ballot's epoch (agents never report an old one), a lease for who is told to stop.
+at least as long), the epoch of the old primary's word that it is down (it starts at no old epoch), a crashed primary that waits for the controller (what it may acknowledge does not change), a ballot's epoch (agents never report an old one), an old store that is noticed by an agent's epoch (who restores one says so), a lease for who is told to stop.
 
 ADAPTERS are contracts that the model's adapters can
 break; they are flags of the program (pgmahout-sim --break NAME).
@@ -95,8 +95,6 @@ MUTANTS = [
     ("whoever-is-attached-is-a-witness", WITNESS,
      "    if (standby.flush_lsn >= marker->lsn) {", "    if (standby.flush_lsn.valid() || marker->lsn.valid()) {"),
     # Old stores
-    ("a-restored-store-is-trusted", QUARANTINE,
-     "  turn.durable().quarantined = true;\n", "  turn.durable().quarantined = false;\n"),
     ("quarantine-waits-for-nobody", QUARANTINE,
      "  const std::vector<std::string> missing = WhoIsMissing(turn.state(), turn.now);\n"
      "  return missing.empty() && LastPrimary(turn.state()) != nullptr;\n",
