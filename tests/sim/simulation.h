@@ -228,7 +228,7 @@ class Simulation {
   bool healed_ = false;  // nothing goes wrong any more
   bool archive_ = false;
   bool is_calm_ = false;  // no message takes longer than usual
-  std::string witness_;  // its VM; it may be out of the spec for a while. Empty: there is none
+  std::string witness_;   // its VM; it may be out of the spec for a while. Empty: there is none
   std::set<uint32_t> archived_timelines_;
 
   uint32_t next_commit_ = 1;
