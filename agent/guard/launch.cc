@@ -10,40 +10,19 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/guard/guard_lock.h"
 #include "common/base/clock.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
+#include "common/base/file_descriptor.h"
 #include "common/base/status_macros.h"
 
 namespace pgmahout::guard {
 namespace {
 
 constexpr Duration kPatience{10'000};
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-
-  ~Descriptor() { Close(); }
-
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-
-  void Close() {
-    if (fd_ >= 0) {
-      close(std::exchange(fd_, -1));
-    }
-  }
-
- private:
-  int fd_;
-};
 
 // Between fork and exec only async-signal-safe calls (POSIX fork); all strings exist before.
 [[noreturn]] void BecomeGuard(const char* const* argv, int log, int ready) {
@@ -102,7 +81,7 @@ std::string EndOf(const std::string& log_file) {
 }
 
 absl::Status Launch(const std::array<const char*, 6>& argv, const std::string& log_file) {
-  const Descriptor log(
+  const FileDescriptor log(
       open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (log.get() < 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot open \"", log_file, "\""));
@@ -111,8 +90,8 @@ absl::Status Launch(const std::array<const char*, 6>& argv, const std::string& l
   if (pipe2(ends.data(), O_CLOEXEC) != 0) {
     return ErrnoStatus(errno, "cannot make a pipe");
   }
-  const Descriptor ready(ends[0]);
-  Descriptor its_end(ends[1]);
+  const FileDescriptor ready(ends[0]);
+  FileDescriptor its_end(ends[1]);
   const pid_t pid = fork();
   if (pid < 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot start \"", argv[0], "\""));

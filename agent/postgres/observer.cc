@@ -70,15 +70,6 @@ std::vector<std::string> AutoConfOverrides(const std::string& directory) {
   return found;
 }
 
-std::string StampOf(const std::string& path) {
-  struct stat info {};
-
-  if (stat(path.c_str(), &info) != 0) {
-    return "";
-  }
-  return absl::StrCat(path, " ", info.st_ino, " ", info.st_mtim.tv_sec, ".", info.st_mtim.tv_nsec);
-}
-
 // A copy that is being made, or was given up, is none of them.
 uint64_t CountOldDirectories(const std::string& data_root, uint64_t current) {
   uint64_t count = 0;
@@ -219,11 +210,15 @@ void Observer::LookAtServer(const std::string& directory,
     }
     return;
   }
-  // A server that stops lets nobody in, and would log each attempt.
+  // A server that stops lets nobody in, would log each attempt, and where the stop is a smart one
+  // waits for every session.
+  const bool stops = StatusInLockFile(directory, postmaster) == "stopping";
+  if (stops) {
+    kept_.reset();
+  }
   absl::StatusOr<SqlFacts> facts =
-      StatusInLockFile(directory, postmaster) == "stopping"
-          ? absl::UnavailableError("the database system is shutting down")
-          : Ask(directory, clock_.Now() + sql_deadline);
+      stops ? absl::UnavailableError("the database system is shutting down")
+            : Ask(directory, clock_.Now() + sql_deadline);
   asked_ = clock_.Now();
   if (facts.ok()) {
     unresponsive_since_.reset();
@@ -250,8 +245,9 @@ void Observer::LookAtServer(const std::string& directory,
 }
 
 std::optional<ControlData> Observer::ReadControl(const std::string& directory) {
-  const std::string stamp = StampOf(directory + "/global/pg_control");
-  if (stamp == control_stamp_ && control_.has_value()) {
+  // Its content, not its time: two writes may fall into one tick of the file system's clock.
+  const std::string file = absl::StrCat(directory, "\n", TextOf(directory + "/global/pg_control"));
+  if (file == control_file_ && control_.has_value()) {
     return control_;
   }
   const std::string version = TextOf(directory + "/PG_VERSION");
@@ -268,7 +264,7 @@ std::optional<ControlData> Observer::ReadControl(const std::string& directory) {
     return std::nullopt;
   }
   control_ = *control;
-  control_stamp_ = stamp;
+  control_file_ = file;
   return control_;
 }
 

@@ -50,7 +50,7 @@ class Observer {
   DiskProbe disk_;
   std::optional<BootTime> unresponsive_since_;
   // pg_controldata is a program to start: only when the file has changed.
-  std::string control_stamp_;
+  std::string control_file_;
   std::optional<ControlData> control_;
   std::optional<ExistingServer> existing_;
   BootTime looked_for_existing_;

@@ -11,29 +11,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
+#include "common/base/file_descriptor.h"
 #include "common/base/status_macros.h"
 
 namespace pgmahout {
 namespace {
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-
-  ~FileDescriptor() {
-    if (fd_ >= 0) {
-      close(fd_);
-    }
-  }
-
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 absl::Status Failed(absl::string_view verb, const std::string& path) {
   return ErrnoStatus(errno, absl::StrCat("cannot ", verb, " \"", path, "\""));

@@ -21,6 +21,7 @@
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/exec_arguments.h"
+#include "common/base/file_descriptor.h"
 #include "common/base/fingerprint.h"
 #include "common/base/status_macros.h"
 
@@ -44,28 +45,9 @@ std::string LogFile(const std::string& path) {
   return path + ".log";
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-
-  ~Descriptor() {
-    if (fd_ >= 0) {
-      close(fd_);
-    }
-  }
-
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 // Whether anything of the job is left: the lock belongs to the open file that its processes share.
 bool Runs(const std::string& path) {
-  const Descriptor file(open(JobFile(path).c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(open(JobFile(path).c_str(), O_RDONLY | O_CLOEXEC));
   return file.get() >= 0 && flock(file.get(), LOCK_SH | LOCK_NB) != 0;
 }
 
@@ -263,12 +245,12 @@ absl::StatusOr<LastingJob> LastingJob::Start(const LastingCommand& command) {
   const Prepared prepared{ExecArguments(command.argv, command.environment), LogFile(command.path),
                           command.patience.count()};
   // A new file each time: what a crash of the machine leaves of an old one is no new one's.
-  const Descriptor lock(
+  const FileDescriptor lock(
       open(JobFile(command.path).c_str(), O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600));
   if (lock.get() < 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot make \"", command.path, ".job\""));
   }
-  const Descriptor log(
+  const FileDescriptor log(
       open(prepared.log_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
   const std::string tag = TagOf(command) + "\n";
   if (log.get() < 0 || flock(lock.get(), LOCK_EX) != 0 ||
@@ -319,7 +301,7 @@ absl::Status LastingJob::End(const std::string& path) {
 
 absl::Status LastingJob::Wait(JobWatch watch) const {
   const BootTime deadline = SystemClock().Now() + watch.timeout;
-  const Descriptor log(open(LogFile(path_).c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor log(open(LogFile(path_).c_str(), O_RDONLY | O_CLOEXEC));
   off_t told = 0;
   while (true) {
     flock(log.get(), LOCK_SH | LOCK_NB);  // IsWaitedFor() has it for a moment
