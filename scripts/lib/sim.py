@@ -14,6 +14,10 @@ BUILD = os.path.join(TOP, "build", "sim")
 PROGRAM = os.path.join(BUILD, "bin", "pgmahout-sim")
 LAST_LINE = re.compile(r"seeds=(\d+) violations=(\d+) virtual_hours=([\d.]+) promotions=(\d+)")
 BATCH = 25
+# Situations that chance alone makes rarely (tests/sim/drill.cc); a share of every run's seeds on top.
+DRILLS = [["--drill", "left-behind", "--durability", "off"], ["--drill", "lost-source"],
+          ["--drill", "word-in-vain", "--witness"]]
+SHARE_OF_DRILLS = 50
 
 sys.path.insert(0, os.path.join(TOP, "tests", "sim"))
 from mutants import ADAPTERS, MUTANTS  # noqa: E402
@@ -29,19 +33,21 @@ def known_seeds():
         return [int(line.split()[0]) for line in f if line.strip() and not line.startswith("#")]
 
 
-def run_batch(first, number):
-    result = subprocess.run([PROGRAM, "--from", str(first), "--seeds", str(number)],
+def run_batch(first, number, *options):
+    result = subprocess.run([PROGRAM, *options, "--from", str(first), "--seeds", str(number)],
                             capture_output=True, text=True, check=False)
     found = LAST_LINE.search(result.stdout)
     if not found:
         raise RuntimeError(f"pgmahout-sim ended with status {result.returncode} at seeds {first} to "
                            f"{first + number - 1}: {result.stderr.strip()[-500:]}")
-    violations = [line for line in result.stdout.splitlines() if line.startswith("violation:")]
+    violations = [" ".join([line, *options]) for line in result.stdout.splitlines()
+                  if line.startswith("violation:")]
     return int(found[1]), violations, float(found[3]), int(found[4])
 
 
 def run_seeds(seeds, first):
     batches = [(seed, 1) for seed in known_seeds()]
+    batches += [(first, -(-seeds // SHARE_OF_DRILLS), *drill) for drill in DRILLS]
     batches += [(s, min(BATCH, first + seeds - s)) for s in range(first, first + seeds, BATCH)]
     total, hours, promotions, violations = 0, 0.0, 0, 0
     with concurrent.futures.ThreadPoolExecutor(jobs()) as pool:

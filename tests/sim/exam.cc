@@ -130,9 +130,7 @@ void Simulation::LoseTheController() {
   if (!broken_.empty()) {
     return;
   }
-  RestartController("for a while");
-  controller_back_ = now_ + Duration{45'000};
-  state_ = controller::Restore(stored_, controller_back_);
+  EndControllerFor(Duration{45'000});
   const size_t before = committed_;
   Advance(Duration{30'000}, /*with_faults=*/false);
   const size_t at_30 = committed_;

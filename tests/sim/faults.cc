@@ -330,7 +330,7 @@ void Simulation::HealAll() {
   isolate_at_.clear();
   crash_at_.clear();
   doomed_.clear();
-  controller_back_ = std::min(controller_back_, now_);
+  BringControllerBack();
   controller_thaws_ = now_;
   for (auto& [name, vm] : vms_) {
     if (!vm.powered) {

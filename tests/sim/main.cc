@@ -18,9 +18,10 @@ namespace {
 constexpr char kUsage[] =
     "usage: pgmahout-sim [--seeds N] [--from S] [--seed S] [--trace] [--stop-at-first]\n"
     "                    [--break CONTRACT] [--durability preferred|required|off]\n"
-    "                    [--witness]\n"
+    "                    [--witness] [--drill left-behind|lost-source|word-in-vain]\n"
     "Runs seeds S to S+N-1. --seed S --trace prints all that happens in one of them.\n"
     "--witness: every cluster has two members and a witness.\n"
+    "--drill: this situation instead of random faults.\n"
     "--break makes an adapter break its contract, to see that it is noticed.\n";
 
 struct Arguments {
@@ -29,6 +30,7 @@ struct Arguments {
   bool trace = false;
   bool stop_at_first = false;
   bool witness = false;
+  std::string drill;
   std::optional<DataDurability> durability;
   BrokenAdapters broken;
 };
@@ -88,6 +90,8 @@ bool Parse(int argc, char** argv, Arguments* arguments) {
     } else if (option == "--durability" && has_value &&
                SetDurability(argv[i + 1], &arguments->durability)) {
       ++i;
+    } else if (option == "--drill" && has_value && Simulation::IsDrill(argv[i + 1])) {
+      arguments->drill = argv[++i];
     } else if (option == "--break" && has_value && SetBroken(argv[i + 1], &arguments->broken)) {
       ++i;
     } else {
@@ -109,6 +113,7 @@ int RunAll(const Arguments& arguments) {
     options.broken = arguments.broken;
     options.durability = arguments.durability;
     options.witness = arguments.witness;
+    options.drill = arguments.drill;
     Simulation simulation(options);
     const std::string broken = simulation.Run();
     ++run;

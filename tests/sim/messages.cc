@@ -23,6 +23,7 @@ BootTime Simulation::Soon(uint32_t usual_ms, uint32_t rare_ms) {
 
 void Simulation::Connect(Vm& vm) {
   vm.connection = ++connections_;
+  vm.ended_connection = 0;
   if (!options_.broken.any_order_is_fresh) {
     vm.sent_at.clear();
     down_[vm.name].clear();
@@ -47,7 +48,8 @@ void Simulation::KeepConnections() {
   for (auto& [name, vm] : vms_) {
     const bool possible =
         vm.Acts(now_) && now_ >= vm.agent_frozen_until && ControllerActs() && BothWays(name, "ctl");
-    if (vm.connection == 0 && possible && Random(4) == 0) {
+    const bool has_heard_all = vm.ended_connection == 0 || down_[name].empty();
+    if (vm.connection == 0 && has_heard_all && possible && Random(4) == 0) {
       Connect(vm);
     } else if (vm.connection != 0 && vm.Acts(now_) && !possible &&
                now_ - vm.last_sent > kSilentTooLong) {
@@ -97,12 +99,28 @@ bool Simulation::Store(const controller::Outcome& outcome) {
 
 void Simulation::RestartController(const std::string& why) {
   Say(absl::StrCat("the controller ends ", why));
+  EndControllerFor(Duration{Random(Random(6) == 0 ? 40'000 : 3'000)});
+}
+
+// The kernel still sends what it had written, unless a reset overtakes that.
+void Simulation::EndControllerFor(Duration duration) {
   ++incarnation_;
   controller_frozen_since_.reset();
-  controller_back_ = now_ + Duration{Random(Random(6) == 0 ? 40'000 : 3'000)};
+  controller_back_ = now_ + duration;
   state_ = controller::Restore(stored_, controller_back_);
   for (auto& [name, vm] : vms_) {
+    vm.ended_connection = vm.connection;
     vm.connection = 0;
+    if (Random(2) == 0) {
+      down_[name].clear();
+    }
+  }
+}
+
+void Simulation::BringControllerBack() {
+  if (now_ < controller_back_) {
+    controller_back_ = now_;
+    state_ = controller::Restore(stored_, now_);
   }
 }
 
@@ -144,7 +162,8 @@ void Simulation::Deliver(Vm& vm) {
     const Down message = down.front();
     down.pop_front();
     // What a controller says to a machine it has not noticed the loss of reaches nobody.
-    const bool fresh = (vm.connection != 0 && message.connection == vm.connection) ||
+    const bool fresh = (message.connection != 0 && (message.connection == vm.connection ||
+                                                    message.connection == vm.ended_connection)) ||
                        options_.broken.any_order_is_fresh;
     if (fresh && Reaches("ctl", vm.name)) {
       Obey(vm, message);

@@ -6,7 +6,8 @@ copy, so that the code itself has no hooks. What follows the replacement are opt
 
 Not here are rules that are a second line of defence, as breaking one of them alone breaks nothing: an
 order of a lower epoch (one controller sends none), how long leases are kept in mind (votes are waited for
-at least as long), the epoch of the old primary's word that it is down (it starts at no old epoch), a crashed primary that waits for the controller (what it may acknowledge does not change), a ballot's epoch (agents never report an old one), an old store that is noticed by an agent's epoch (who restores one says so), a lease for who is told to stop.
+at least as long), the epoch of the old primary's word that it is down (it starts at no old epoch), a crashed primary that waits for the controller (what it may acknowledge does not change), a ballot's epoch (agents never report an old one), an old store that is noticed by an agent's epoch (who restores one says so), a lease for who is told to stop,
+the witness's word where time fences (who makes use of that asks for its vote besides).
 
 ADAPTERS are contracts that the model's adapters can
 break; they are flags of the program (pgmahout-sim --break NAME).
@@ -131,7 +132,7 @@ MUTANTS = [
      "        member.report->receive_lsn <= Primary(turn).report->write_lsn) {",
      "        member.report->receive_lsn.value + 2'000 <= Primary(turn).report->write_lsn.value) {"),
     ("a-clean-stop-is-compared-across-timelines", FAILOVER,
-     "         chosen->ballot.timeline == old.report->timeline &&\n", ""),
+     "         chosen->ballot.timeline == old.report->timeline &&\n", "", "--drill", "left-behind", "--durability", "off"),
     ("old-quorums-are-forgotten-with-votes", PROMOTION,
      "  turn.EnterStage(Stage::kPromoting);\n", "  turn.durable().older.clear();\n  turn.EnterStage(Stage::kPromoting);\n"),
     # What an agent does
@@ -168,12 +169,12 @@ MUTANTS = [
      "  return memory.epoch != 0 && memory.alone_epoch == memory.epoch;", "  return memory.alone_epoch != 0;", "--witness"),
     ("the-word-is-given-before-it-is-stored", ALONE,
      "Echo{world.memory.epoch, IsAlone(world.memory), lsn}", "Echo{world.memory.epoch, IsAsked(world), lsn}", "--witness"),
-    ("time-fences-who-may-be-alone", QUORUM,
-     "  return needed > 0 && NobodyIsAlone(voters, quorum) &&", "  return needed > 0 &&", "--witness", "--durability", "off"),
+    ("nobody-asks-the-witness-as-time-fences", QUORUM,
+     "  return quorum.witness.empty() || voters.count(quorum.witness) > 0;", "  return quorum.witness.empty() || !voters.empty();", "--witness", "--durability", "off"),
     ("who-was-alone-stays-at-its-epoch", REFEREE,
      '      {"continue-at-new-epoch", AloneWasAllowed, ContinueAtNewEpoch},\n', "", "--witness"),
     ("who-was-alone-is-no-sole-copy", REFEREE,
-     "  turn.durable().sole_copy = true;\n", "", "--witness"),
+     "  turn.durable().sole_copy = true;\n", "", "--witness", "--drill", "word-in-vain"),
     ("required-goes-on-alone", REFEREE,
      "  return spec.synchronous.durability != DataDurability::kRequired && !quorum.standbys.empty();",
      "  return !quorum.standbys.empty();", "--witness", "--durability", "required"),
@@ -194,7 +195,7 @@ MUTANTS = [
      "  if (!seen.postmaster_alive && CannotBecomeConsistent(world)) {", "  if (false && CannotBecomeConsistent(world)) {"),
     ("who-does-not-become-consistent-is-waited-for", STANDBY,
      "  if (CannotStream(world)) {\n    return Rebuild(world, \"it has not become",
-     "  if (false) {\n    return Rebuild(world, \"it has not become"),
+     "  if (false) {\n    return Rebuild(world, \"it has not become", "--drill", "lost-source"),
     ("an-order-to-copy-is-obeyed-again", STANDBY,
      "world.memory.data_number == world.desired->rebuild_directory;", "world.memory.data_number > 0;"),
     ("an-order-to-restart-is-obeyed-again", STANDBY,

@@ -101,7 +101,11 @@ std::string Simulation::Trace() const {
 
 std::string Simulation::Run() {
   Advance(kSetUp, /*with_faults=*/false);
-  Advance(kFaults, /*with_faults=*/true);
+  if (options_.drill.empty()) {
+    Advance(kFaults, /*with_faults=*/true);
+  } else {
+    Drill();
+  }
   HealAll();
   AwaitHealthy(kHealing, "the last fault");
   CareExam();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -32,6 +33,7 @@ struct Options {
   bool trace = false;                        // print all, not only keep the last lines
   std::optional<DataDurability> durability;  // instead of a random one
   bool witness = false;                      // two members and a witness, always
+  std::string drill;                         // instead of random faults; one that IsDrill() knows
   BrokenAdapters broken;
 };
 
@@ -42,6 +44,8 @@ class Simulation {
   // Sets up a cluster, lets faults happen, ends them, and waits until all is well again. What
   // broke; empty: nothing.
   std::string Run();
+
+  static bool IsDrill(const std::string& name);
 
   Duration virtual_time() const { return now_ - start_; }
 
@@ -105,6 +109,8 @@ class Simulation {
   bool Store(const controller::Outcome& outcome);
   void Perform(const controller::Outcome& outcome);
   void RestartController(const std::string& why);
+  void EndControllerFor(Duration duration);
+  void BringControllerBack();
   void Deliver(Vm& vm);
   void Obey(Vm& vm, const Down& order);
   void Tell(Vm& vm, const std::string& step);
@@ -187,6 +193,16 @@ class Simulation {
   void LoseTheController();
   void LoseStandbys();
   void SwitchOver();
+
+  // ---- Drills (drill.cc) ----
+  static const std::map<std::string, void (Simulation::*)()>& Drills();
+  void Drill();
+  bool Await(const std::function<bool()>& holds, Duration limit);
+  bool AwaitNewPrimary(const std::string& old);
+  std::vector<std::string> Standbys() const;
+  void LeaveBehindOnOldTimeline();
+  void LoseTheSourceOfARewind();
+  void GiveTheWordInVain();
 
   // ---- Invariants (invariants.cc) ----
   void BecamePrimary(const Vm& vm, bool promoted);

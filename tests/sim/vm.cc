@@ -51,6 +51,7 @@ void Vm::LosePower() {
   disk.wal.resize(disk.flushed);
   powered = false;
   connection = 0;
+  ended_connection = 0;
   orders = agent::Orders{};  // the lease means nothing after another boot
   witnesses = agent::Witnesses{};
   not_streaming_since.reset();

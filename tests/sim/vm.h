@@ -110,7 +110,8 @@ struct Vm {
   // The agent.
   agent::Orders orders;
   agent::Witnesses witnesses;
-  uint64_t connection = 0;  // 0: none
+  uint64_t connection = 0;        // 0: none
+  uint64_t ended_connection = 0;  // its controller has ended, but what it had sent may still arrive
   uint64_t sequence = 0;
   std::map<uint64_t, BootTime> sent_at;  // by this VM's clock
   Report last_report;

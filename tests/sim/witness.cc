@@ -76,16 +76,14 @@ void Simulation::ApplyWitness() {
 
 // Both at once, or one after the other. With the witness the primary goes on alone; and it is still
 // the primary when all come back. No message is slow: a witness that is heard too late has a fenced
-// primary, as it should.
+// primary, as it should, and so has with a short detectAfter one that is heard too late itself.
 void Simulation::LoseStandbyAndController() {
   const controller::Durable durable = state_.durable;
   if (!broken_.empty()) {
     return;
   }
   is_calm_ = true;
-  RestartController("for a while");
-  controller_back_ = now_ + Duration{60'000};
-  state_ = controller::Restore(stored_, controller_back_);
+  EndControllerFor(Duration{60'000});
   if (Random(2) == 0) {
     Advance(Duration{Random(25'000)}, /*with_faults=*/false);
   }
@@ -98,16 +96,16 @@ void Simulation::LoseStandbyAndController() {
   Advance(Duration{12'000}, /*with_faults=*/false);
   const size_t before = committed_;
   Advance(Duration{10'000}, /*with_faults=*/false);
-  is_calm_ = false;
   const bool may_commit = durable.spec.synchronous.durability != DataDurability::kRequired;
   if (broken_.empty() && may_commit != (committed_ > before)) {
     Break(
         absl::StrCat("I10: with the witness alone writes ", may_commit ? "have stopped" : "go on"));
   }
-  controller_back_ = now_;
+  BringControllerBack();
   Advance(Duration{Random(20'000)}, /*with_faults=*/false);
   HealAll();
   AwaitHealthy(Duration{90'000}, "the standby and the controller came back");
+  is_calm_ = false;
   if (broken_.empty() && may_commit && state_.durable.primary != durable.primary) {
     Break("I10: who went on alone is no longer primary");
   }
