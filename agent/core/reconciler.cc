@@ -184,11 +184,13 @@ Maybe StopAsOrdered(const World& world) {
   if (!world.desired->clean_stop) {
     return Stop(world, "fenced by the controller", kFenceKillAfter);
   }
-  // The checkpoint of the shutdown itself is short when there was one just before.
+  // The checkpoint of the shutdown itself is short when there was one just before, and so is what
+  // is left to send when the segment is nearly full.
   if (RunsAsPrimary(seen) && seen.sql.has_value() &&
       world.memory.checkpointed_epoch < world.memory.epoch) {
     Step step = Do(world, StepKind::kCheckpoint, "before the switchover");
     step.memory.checkpointed_epoch = world.memory.epoch;
+    step.fill_segment = true;
     return step;
   }
   return Stop(world, "switchover", kCleanStopKillAfter);

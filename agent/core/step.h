@@ -69,6 +69,10 @@ struct Step {
   SlotPlan slots;        // kEnsureSlots
   std::string roles_id;  // kEnsureRoles
   std::string existing;  // kAdopt: a data directory
+  // kCheckpoint: then write, and have confirmed, nearly all that the current WAL segment has room
+  // for. With archive_mode on a shutdown fills the segment up, and standbys receive that while
+  // nobody can write.
+  bool fill_segment = false;
 };
 
 }  // namespace pgmahout::agent

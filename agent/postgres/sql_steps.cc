@@ -17,6 +17,7 @@ namespace {
 
 constexpr Duration kPromoteTimeout{60'000};
 constexpr Duration kCheckpointTimeout{600'000};
+constexpr Duration kFillTimeout{3'000};
 constexpr Duration kSlotsTimeout{10'000};
 constexpr Duration kRolesTimeout{60'000};
 
@@ -195,10 +196,45 @@ absl::Status Promote(const StepRun& run) {
   return absl::CancelledError("cancelled");
 }
 
+namespace {
+
+// A megabyte at most, so that no client's commit waits long behind it; a sixteenth of the segment
+// stays free for what clients write until the server stops. 't' while there is more to do. Whoever
+// may confirm commits confirms these too, so that the next one is not written ahead of them.
+constexpr char kFillSegment[] =
+    "WITH wal AS (SELECT setting::bigint AS segment FROM pg_settings"
+    "             WHERE name = 'wal_segment_size'),"
+    "     room AS (SELECT segment - segment / 16 -"
+    "                     pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') % segment AS bytes"
+    "              FROM wal)"
+    "SELECT CASE WHEN current_setting('archive_mode') <> 'off' AND bytes > 0"
+    "            THEN pg_logical_emit_message(true, 'pgmahout',"
+    "                   repeat(' ', least(bytes, 1048576)::int)) IS NOT NULL"
+    "            ELSE false END FROM room";
+
+// It only saves time: where it takes longer than that it is given up.
+absl::Status FillSegment(const StepRun& run, Session& session) {
+  const BootTime deadline = SystemClock().Now() + kFillTimeout;
+  while (!run.cancelled) {
+    const absl::StatusOr<Rows> more = session.Query(kFillSegment, deadline);
+    if (absl::IsDeadlineExceeded(more.status())) {
+      return absl::OkStatus();
+    }
+    PGM_RETURN_IF_ERROR(more.status());
+    if (more->size() != 1 || (*more)[0][0] != "t") {
+      return absl::OkStatus();
+    }
+  }
+  return absl::CancelledError("cancelled");
+}
+
+}  // namespace
+
 absl::Status Checkpoint(const StepRun& run) {
   const BootTime deadline = SystemClock().Now() + kCheckpointTimeout;
   PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
-  return session.Query("CHECKPOINT", deadline).status();
+  PGM_RETURN_IF_ERROR(session.Query("CHECKPOINT", deadline).status());
+  return run.step.fill_segment ? FillSegment(run, session) : absl::OkStatus();
 }
 
 absl::Status EnsureSlots(const StepRun& run) {

@@ -28,7 +28,7 @@ class Recorder:
         grant = "GRANT EXECUTE ON FUNCTION pg_walfile_name(pg_lsn), pg_current_wal_insert_lsn() TO orders_app"
         fleet.psql(fleet.wait_for_primary(), grant, "orders")
         hosts = list(fleet.addresses.values())
-        self.client = RecordingClient(fleet, hosts, fleet.port, table="pgm_rows", race=True, **options).start()
+        self.client = RecordingClient(fleet, hosts, fleet.port, table="pgm_rows", staggered=True, **options).start()
         self.probers = {
             node: RecordingClient(fleet, [address], fleet.port, table="pgm_probe", interval=0.05, retry=0.05,
                                   first_id=1_000_000_000 * (number + 1), machine=OBSERVER, stays=True,

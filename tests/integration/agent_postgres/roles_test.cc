@@ -137,6 +137,15 @@ TEST_F(Primary, CheckpointMovesTheControlFileOn) {
   EXPECT_NE(db1().Value(kRedo), before);
 }
 
+TEST_F(Primary, WithoutAnArchiveNoSegmentIsFilled) {
+  Step step = db1().NewStep(StepKind::kCheckpoint);
+  step.fill_segment = true;
+  ASSERT_TRUE(db1().Run(step).ok());
+  EXPECT_GT(
+      std::stoi(db1().Value("SELECT 16777216 - (pg_current_wal_insert_lsn() - '0/0') % 16777216")),
+      8'000'000);
+}
+
 TEST_F(Primary, PromotingAPrimaryIsNoError) {
   EXPECT_TRUE(db1().Run(StepKind::kPromote).ok());
   EXPECT_EQ(db1().Look().sql->timeline, 1u);

@@ -295,6 +295,33 @@ TEST_F(Pair, FailoverRewindAndTheWayBack) {
   EXPECT_TRUE(FileExists(site.path() + "/archive/00000002.history"));
 }
 
+// With archive_mode on a shutdown fills the current segment up: what is free in it then has to be
+// sent while nobody can write.
+TEST_F(Pair, BeforeASwitchoverTheSegmentIsNearlyFilled) {
+  const char kFree[] = "SELECT 16777216 - (pg_current_wal_insert_lsn() - '0/0') % 16777216";
+  const char kSegment[] = "SELECT pg_walfile_name(pg_current_wal_insert_lsn())";
+  const std::string segment = db1.Value(kSegment);
+  Step step = db1.NewStep(StepKind::kCheckpoint);
+  step.fill_segment = true;
+  const absl::Status filled = db1.Run(step);
+  ASSERT_TRUE(filled.ok()) << FormatError(filled);
+  EXPECT_EQ(db1.Value(kSegment), segment);
+  EXPECT_LE(std::stoi(db1.Value(kFree)), 16'777'216 / 16);
+  ASSERT_TRUE(db1.Run(step).ok());
+  EXPECT_EQ(db1.Value(kSegment), segment) << "a repetition writes nothing more";
+}
+
+TEST_F(Pair, SegmentThatNobodyConfirmsIsNotWaitedForLong) {
+  db1.desired.quorum = Quorum{1, {"db2"}};
+  ASSERT_TRUE(db1.Run(db1.ConfigureStep()).ok());
+  Step step = db1.NewStep(StepKind::kCheckpoint);
+  step.fill_segment = true;
+  const BootTime start = SystemClock().Now();
+  const absl::Status filled = db1.Run(step);
+  EXPECT_TRUE(filled.ok()) << FormatError(filled);
+  EXPECT_LT((SystemClock().Now() - start).count(), 10'000);
+}
+
 // pg_rewind reads the source's timeline from its last checkpoint: before the first one after a
 // promotion both servers seem to be on the same timeline, and it calls that success.
 TEST_F(Pair, RewindThatFoundNothingToDoIsAFailure) {

@@ -113,16 +113,17 @@ class RecordingClient(Process):
     `hosts` is a list of addresses or one DNS name. `prefix` is put before the program: Fleet.with_dns
     makes it resolve names in the fleet's zone; then `check_hosts` tells where lost_rows() looks, as the
     caller itself cannot resolve the name. A statement without an answer for `deadline` seconds
-    counts as an error. The table must exist: `table`(id bigint primary key). `race`: all hosts are tried at
-    once. `stays`: a server that is read-only is no reason to leave it. `returning` is an SQL expression whose values are in the report. `machine` is where it runs, as
-    Fleet.prefix_of() knows it.
+    counts as an error. The table must exist: `table`(id bigint primary key). `staggered`: a host that does not
+    answer holds up the others for a tenth of a second only. `stays`: a server that is read-only is no reason
+    to leave it. `returning` is an SQL expression whose values are in the report. `machine` is where it
+    runs, as Fleet.prefix_of() knows it.
     """
 
     count = 0
 
     def __init__(self, fleet, hosts, port, *, dbname, user, password=None, table="pgm_rows",
-                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), check_hosts=None, race=False, returning=None, first_id=1,
-                 stays=False, machine="client", **options):
+                 interval=0.01, retry=0.02, deadline=3.0, prefix=(), check_hosts=None, staggered=False,
+                 returning=None, first_id=1, stays=False, machine="client", **options):
         RecordingClient.count += 1
         name = f"client{RecordingClient.count}"
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "writer.py")
@@ -137,7 +138,7 @@ class RecordingClient(Process):
         self.journal = os.path.join(fleet.logs, name + ".journal")
         self.journal_reader = Journal(self.journal)
         self.config = {"connect": self.connect_options, "journal": self.journal, "interval": interval,
-                       "retry": retry, "deadline": deadline, "first_id": first_id, "race": race,
+                       "retry": retry, "deadline": deadline, "first_id": first_id, "staggered": staggered,
                        "stays": stays,
                        "insert": f"INSERT INTO {table} (id) VALUES (%s)" +
                                  (f" RETURNING {returning}" if returning else "")}

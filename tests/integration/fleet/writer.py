@@ -22,7 +22,7 @@ import psycopg2
 import psycopg2.errors
 
 
-RACE_SECONDS = 0.3  # who has not said by then that it is read-write is asked again
+STAGGER_SECONDS = 0.1  # what a host has before the next one is tried beside it
 
 
 class Writer:
@@ -34,42 +34,56 @@ class Writer:
         self.busy = None  # (connection, when the statement was sent)
         self.connection = None
         self.next_id = config["first_id"]
+        self.dialled = set()  # hosts whose answer is awaited
+        self.answers = queue.Queue()
 
     def record(self, *fields):
         self.journal.write(json.dumps(fields) + "\n")
 
     def connect(self):
-        self.connection = (self.connect_to_first_of_all() if self.config.get("race")
+        self.connection = (self.connect_in_turn() if self.config.get("staggered")
                            else psycopg2.connect(**self.config["connect"]))
         self.connection.autocommit = True
         info = self.connection.info
         self.record("C", time.monotonic(), info.host, info.port)
 
-    def connect_to_first_of_all(self):
-        """Tries all hosts at once. libpq tries one after the other and waits at least 2 s for one that
-        does not answer at all, which is longer than a failover takes."""
-        options = self.config["connect"]
-        answers = queue.Queue()
-
-        def attempt(host):
+    def connect_in_turn(self):
+        """Tries the hosts in their order, as libpq does with a URI that names several. But libpq waits at least
+        2 s for one that does not answer at all, which is longer than a failover takes: here the next one is
+        tried beside it after STAGGER_SECONDS (as RFC 8305, section 5, has it), and it is not tried anew
+        meanwhile."""
+        while not self.answers.empty():  # too late: another was found
             try:
-                answers.put((psycopg2.connect(**{**options, "host": host}), None))
-            except psycopg2.Error as error:
-                answers.put((None, error))
-        hosts = options["host"].split(",")
-        for host in hosts:
-            threading.Thread(target=attempt, args=(host,), daemon=True).start()
-        deadline = time.monotonic() + RACE_SECONDS
-        error = None
-        for _ in hosts:
+                self.take_answer(0).close()
+            except psycopg2.Error:
+                pass
+        error = psycopg2.OperationalError("no host has answered yet")
+        for host in self.config["connect"]["host"].split(","):
+            if host in self.dialled:
+                continue
+            self.dialled.add(host)
+            threading.Thread(target=self.dial, args=(host,), daemon=True).start()
             try:
-                connection, failed = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+                return self.take_answer(STAGGER_SECONDS)
             except queue.Empty:
-                break
-            if connection is not None:
-                return connection  # one is read-write at most; a second is closed when collected
-            error = failed
-        raise error or psycopg2.OperationalError("no host has answered yet")
+                pass
+            except psycopg2.Error as failed:
+                error = failed
+        raise error
+
+    def dial(self, host):
+        try:
+            answer = psycopg2.connect(**{**self.config["connect"], "host": host})
+        except psycopg2.Error as error:
+            answer = error
+        self.answers.put((host, answer))
+
+    def take_answer(self, timeout):
+        host, answer = self.answers.get(timeout=timeout)
+        self.dialled.discard(host)
+        if isinstance(answer, psycopg2.Error):
+            raise answer
+        return answer
 
     def drop_connection(self):
         try:

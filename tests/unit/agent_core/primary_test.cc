@@ -120,6 +120,7 @@ TEST(Chores, ComeInTheOrderOfTheirUrgency) {
   EXPECT_EQ(Next(world).kind, StepKind::kEnsureSlots);
   world.observation.sql->slots = {{"pgmahout_db1", false, Lsn{1}}, {"pgmahout_db3", false, Lsn{1}}};
   EXPECT_EQ(Next(world).kind, StepKind::kCheckpoint);
+  EXPECT_FALSE(Next(world).fill_segment);
   world.memory = Next(world).memory;
   EXPECT_EQ(Next(world).kind, StepKind::kBackfillArchive);
   world.memory = Next(world).memory;

@@ -114,6 +114,7 @@ TEST(CleanStop, HasACheckpointFirstThatIsMadeOnce) {
   world.memory.checkpointed_epoch = kEpoch - 1;
   const Step step = Next(world);
   EXPECT_EQ(step.kind, StepKind::kCheckpoint);
+  EXPECT_TRUE(step.fill_segment);
   world.memory = step.memory;
   EXPECT_EQ(Decided(world), "stop-as-ordered: stop");
   EXPECT_EQ(Next(world).kill_after, Duration{25'000}) << "standbys receive to the end";
