@@ -38,8 +38,8 @@ bool PrimaryConfirmsQuorum(const ClusterState& state, BootTime now) {
   return report != nullptr && report->quorum_in_effect == state.durable.quorum;
 }
 
-uint32_t FlushedBeyond(const Report& primary, const Quorum& quorum, Lsn barrier) {
-  uint32_t count = 0;
+size_t FlushedBeyond(const Report& primary, const Quorum& quorum, Lsn barrier) {
+  size_t count = 0;
   for (const Attached& standby : primary.attached) {
     if (standby.streaming && standby.flush_lsn >= barrier &&
         Contains(quorum.standbys, standby.node)) {
@@ -58,8 +58,24 @@ void SetBarrier(const Turn& turn, absl::string_view /*rule*/) {
   turn.state().quorum_barrier = PrimaryReport(turn.state(), turn.now)->write_lsn;
 }
 
+bool IsAsynchronousByChoice(const Quorum& quorum) {
+  return quorum.number == 0 && !quorum.standbys.empty();
+}
+
+// How many of the present quorum must have what was written before. An asynchronous one asks for
+// nothing itself; but as any of its standbys may be promoted, all of them must have what was
+// promised otherwise.
+size_t ConfirmationsNeeded(const Durable& durable) {
+  const bool promises = durable.sole_copy || std::any_of(durable.older.begin(), durable.older.end(),
+                                                         [](const Quorum& older) {
+                                                           return !IsAsynchronousByChoice(older);
+                                                         });
+  return IsAsynchronousByChoice(durable.quorum) && promises ? durable.quorum.standbys.size()
+                                                            : durable.quorum.number;
+}
+
 // The older quorums govern nothing any more once every WAL byte written while they might have been
-// in effect is on enough members of the present one; an asynchronous one asks for nothing.
+// in effect is on enough members of the present one.
 bool QuorumIsConfirmed(const Turn& turn) {
   const ClusterState& state = turn.state();
   if (state.durable.stage != Stage::kRunning || !IsUnconfirmed(state.durable) ||
@@ -68,7 +84,7 @@ bool QuorumIsConfirmed(const Turn& turn) {
   }
   const Report& report = *PrimaryReport(state, turn.now);
   return FlushedBeyond(report, state.durable.quorum, *state.quorum_barrier) >=
-         state.durable.quorum.number;
+         ConfirmationsNeeded(state.durable);
 }
 
 void ConfirmQuorum(const Turn& turn, absl::string_view rule) {
@@ -189,8 +205,7 @@ std::string WhyQuorumNeeds(const ClusterState& state, const std::string& node) {
 
 bool KeepPromises(const std::set<std::string>& voters, const Durable& durable) {
   const auto is_kept = [&voters](const Quorum& quorum) {
-    const bool asynchronous_by_choice = quorum.number == 0 && !quorum.standbys.empty();
-    return asynchronous_by_choice ? NobodyIsAlone(voters, quorum) : Covers(voters, quorum);
+    return IsAsynchronousByChoice(quorum) ? NobodyIsAlone(voters, quorum) : Covers(voters, quorum);
   };
   return !durable.sole_copy && is_kept(durable.quorum) &&
          std::all_of(durable.older.begin(), durable.older.end(), is_kept);

@@ -11,6 +11,8 @@ const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
   static const std::map<std::string, void (Simulation::*)()> drills = {
       {"left-behind", &Simulation::LeaveBehindOnOldTimeline},
       {"lost-source", &Simulation::LoseTheSourceOfARewind},
+      {"old-store", &Simulation::RestoreOldStoreBesideTwoPrimaries},
+      {"promise-taken-back", &Simulation::TakeThePromiseBack},
       {"word-in-vain", &Simulation::GiveTheWordInVain},
   };
   return drills;
@@ -129,6 +131,50 @@ void Simulation::GiveTheWordInVain() {
   HealAll();
   AwaitHealthy(Duration{90'000}, "a word in vain");
   LoseThePrimary();
+}
+
+// One of two standbys has confirmed the latest commits and is lost with the primary; while the
+// other one votes a person turns synchronous replication off.
+void Simulation::TakeThePromiseBack() {
+  if (Standbys().size() != 2) {
+    return;
+  }
+  const std::string old = state_.durable.primary;
+  const uint32_t which = Random(2);
+  CutMembers(old, Standbys()[which], Duration{60'000});
+  Advance(Duration{500 + Random(3'000)}, /*with_faults=*/false);
+  Isolate(vms_.at(Standbys()[1 - which]), Duration{60'000});
+  Say(old + ": PostgreSQL is killed");
+  vms_.at(old).Crash();
+  Await([this] { return state_.durable.stage == controller::Stage::kFencing; }, Duration{10'000});
+  ClusterSpec spec = state_.durable.spec;
+  spec.synchronous.durability = DataDurability::kOff;
+  Apply(spec);
+  Advance(Duration{20'000}, /*with_faults=*/false);
+}
+
+// A primary is cut off and replaced. As long as its lease lasts the store is restored as it was
+// before, and the controller hears the old primary and nobody else.
+void Simulation::RestoreOldStoreBesideTwoPrimaries() {
+  const std::string old = state_.durable.primary;
+  const controller::Durable copy = stored_;
+  if (Standbys().size() < 2) {
+    return;
+  }
+  Isolate(Primary(), Duration{60'000});
+  if (!AwaitNewPrimary(old)) {
+    return;
+  }
+  for (const std::string& node : state_.durable.spec.nodes) {
+    if (node != old) {
+      CutMembers(node, "ctl", Duration{60'000});
+    }
+  }
+  cuts_.erase({old, "ctl"});
+  cuts_.erase({"ctl", old});
+  RestoreStore(copy);
+  BringControllerBack();
+  Advance(Duration{40'000}, /*with_faults=*/false);
 }
 
 }  // namespace pgmahout::sim

@@ -159,12 +159,15 @@ void Simulation::CopyStore() {
   }
 }
 
-// As the manual says, the controller is told so.
 void Simulation::RestoreOldStore() {
-  if (copies_.empty()) {
-    return;
+  if (!copies_.empty()) {
+    RestoreStore(copies_[Random(static_cast<uint32_t>(copies_.size()))]);
   }
-  stored_ = copies_[Random(static_cast<uint32_t>(copies_.size()))];
+}
+
+// As the manual says, the controller is told so.
+void Simulation::RestoreStore(const controller::Durable& copy) {
+  stored_ = copy;
   stored_.quarantined = true;
   RestartController(absl::StrCat("and its store is restored as it was at epoch ", stored_.epoch));
 }

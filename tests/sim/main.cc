@@ -18,7 +18,8 @@ namespace {
 constexpr char kUsage[] =
     "usage: pgmahout-sim [--seeds N] [--from S] [--seed S] [--trace] [--stop-at-first]\n"
     "                    [--break CONTRACT] [--durability preferred|required|off]\n"
-    "                    [--witness] [--drill left-behind|lost-source|word-in-vain]\n"
+    "                    [--witness] [--drill left-behind|lost-source|old-store|\n"
+    "                     promise-taken-back|word-in-vain]\n"
     "Runs seeds S to S+N-1. --seed S --trace prints all that happens in one of them.\n"
     "--witness: every cluster has two members and a witness.\n"
     "--drill: this situation instead of random faults.\n"

@@ -79,7 +79,7 @@ MUTANTS = [
     ("witnesses-are-not-awaited", FAILOVER,
      "          LeaveTooFewWitnesses(VotesOfLongAgo(state, now, timing), state.durable));", "          true);", "--durability", "off"),
     ("a-spec-takes-promises-back", FAILOVER,
-     "      !KeepPromises(VotesOf(state, turn.now), turn.durable()) ||\n", ""),
+     "      !KeepPromises(VotesOf(state, turn.now), turn.durable()) ||\n", "", "--drill", "promise-taken-back"),
     ("votes-end-witnesses-at-once", FAILOVER,
      "        now >= LeaseEnd(state.durable.spec.failover.lease_ttl, *member.voted_at, timing)) {", "        true) {", "--durability", "off"),
     ("asynchronous-promotion-does-not-wait-for-the-fence", FAILOVER,
@@ -102,7 +102,7 @@ MUTANTS = [
      "  for (auto& [node, member] : turn.state().members) {\n"
      "    member.report = member.report.value_or(Report{});\n"
      "  }\n"
-     "  return LastPrimary(turn.state()) != nullptr;\n"),
+     "  return LastPrimary(turn.state()) != nullptr;\n", "--drill", "old-store"),
     ("votes-count-right-after-quarantine", QUARANTINE,
      "  durable.sole_copy = true;\n", ""),
     # Quorum changes
@@ -111,8 +111,10 @@ MUTANTS = [
     ("a-quorum-is-confirmed-without-the-primary", QUORUM,
      "      !state.quorum_barrier.has_value() || !PrimaryConfirmsQuorum(state, turn.now)) {", "      PrimaryReport(state, turn.now) == nullptr) {"),
     ("a-quorum-is-confirmed-without-a-barrier", QUORUM,
-     "  return FlushedBeyond(report, state.durable.quorum, *state.quorum_barrier) >=\n         state.durable.quorum.number;",
+     "  return FlushedBeyond(report, state.durable.quorum, *state.quorum_barrier) >=\n         ConfirmationsNeeded(state.durable);",
      "  return report.write_lsn.valid();"),
+    ("asynchronous-forgets-what-was-promised", QUORUM,
+     "  return IsAsynchronousByChoice(durable.quorum) && promises ?", "  return false && promises ?", "--drill", "promise-taken-back"),
     ("in-effect-is-what-was-ordered", REPORT,
      "  if (in_effect && sql.since_config_load >= kSettled) {", "  if (in_effect || sql.since_config_load >= Duration{0}) {"),
     ("settling-is-not-awaited", REPORT,

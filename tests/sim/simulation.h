@@ -148,6 +148,7 @@ class Simulation {
   void AcceptLoss();
   void CopyStore();
   void RestoreOldStore();
+  void RestoreStore(const controller::Durable& copy);
   void FreezeController();
   void ThawController();
   void FreezeEverything(Duration duration);
@@ -203,6 +204,8 @@ class Simulation {
   void LeaveBehindOnOldTimeline();
   void LoseTheSourceOfARewind();
   void GiveTheWordInVain();
+  void TakeThePromiseBack();
+  void RestoreOldStoreBesideTwoPrimaries();
 
   // ---- Invariants (invariants.cc) ----
   void BecamePrimary(const Vm& vm, bool promoted);

@@ -61,6 +61,30 @@ TEST(ConfirmQuorum, WhatWasWrittenBeforeItCameIntoEffectCountsToo) {
   EXPECT_FALSE(outcome.state.durable.older.empty());
 }
 
+// It asks for no confirmation itself. But any of its standbys may be promoted, also one that lacks
+// what another confirmed before.
+TEST(ConfirmQuorum, AnAsynchronousOneKeepsWhatWasPromisedBefore) {
+  ClusterState state = Changed();
+  state.durable.quorum = Quorum{0, {"db2", "db3"}};
+  ReportFrom(state, "db1").quorum_in_effect = state.durable.quorum;
+  EXPECT_FALSE(Fires(state, "confirm-quorum")) << "only db2 has what was written before";
+  ClusterState lags = state;
+  ReportFrom(lags, "db1").attached.push_back(Attached{"db3", true, "", Wal(109), Wal(109)});
+  EXPECT_FALSE(Fires(lags, "confirm-quorum"));
+  ClusterState has_it = state;
+  ReportFrom(has_it, "db1").attached.push_back(Attached{"db3", true, "", Wal(110), Wal(110)});
+  EXPECT_TRUE(Fires(has_it, "confirm-quorum"));
+
+  ClusterState was_asynchronous = state;
+  was_asynchronous.durable.older = {Quorum{0, {"db2"}}};
+  EXPECT_TRUE(Fires(was_asynchronous, "confirm-quorum"));
+  was_asynchronous.durable.sole_copy = true;
+  EXPECT_FALSE(Fires(was_asynchronous, "confirm-quorum"));
+  ClusterState was_alone = state;
+  was_alone.durable.older = {Quorum{}};
+  EXPECT_FALSE(Fires(was_alone, "confirm-quorum")) << "it promised that nobody is promoted unasked";
+}
+
 // A report from before both orders must not pass for the confirmation of the second.
 TEST(ChangeQuorum, BackToAnOlderOneWaitsUntilThePresentOneWasInEffect) {
   ClusterState state = Changed();
