@@ -211,7 +211,8 @@ void Simulation::StopFast(Vm& vm, const agent::Step& step) {
   }
   vm.disk.flushed = vm.disk.wal.size();
   vm.server.stopping = true;
-  vm.server.stopped_at = Soon(400, 3'000);
+  // Not before its walsenders have sent everything to who can be reached (postgres.cc, Receive).
+  vm.server.stopped_at = std::max(Soon(400, 3'000), now_ + kLastOfWal);
 }
 
 // PostgreSQL takes the next number for which it finds no history file; the agent fetches those of

@@ -125,7 +125,7 @@ void Simulation::GiveTheWordInVain() {
   }
   const std::string primary = state_.durable.primary;
   CutMembers(primary, Standbys().front(), Duration{60'000});
-  EndControllerFor(Duration{60'000});
+  EndController("for a while", Duration{60'000});
   const agent::Memory& word = vms_.at(witness_).disk.memory;
   Await([&] { return word.alone_epoch == state_.durable.epoch; }, Duration{30'000});
   HealAll();

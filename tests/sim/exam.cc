@@ -130,7 +130,7 @@ void Simulation::LoseTheController() {
   if (!broken_.empty()) {
     return;
   }
-  EndControllerFor(Duration{45'000});
+  EndController("for a while", Duration{45'000});
   const size_t before = committed_;
   Advance(Duration{30'000}, /*with_faults=*/false);
   const size_t at_30 = committed_;

@@ -98,12 +98,12 @@ bool Simulation::Store(const controller::Outcome& outcome) {
 }
 
 void Simulation::RestartController(const std::string& why) {
-  Say(absl::StrCat("the controller ends ", why));
-  EndControllerFor(Duration{Random(Random(6) == 0 ? 40'000 : 3'000)});
+  EndController(why, Duration{Random(Random(6) == 0 ? 40'000 : 3'000)});
 }
 
 // The kernel still sends what it had written, unless a reset overtakes that.
-void Simulation::EndControllerFor(Duration duration) {
+void Simulation::EndController(const std::string& why, Duration duration) {
+  Say(absl::StrCat("the controller ends ", why));
   ++incarnation_;
   controller_frozen_since_.reset();
   controller_back_ = now_ + duration;

@@ -98,7 +98,7 @@ void Simulation::Receive(Vm& standby, Vm& primary) {
   Wal& wal = standby.disk.wal;
   const size_t missing = primary.disk.flushed - wal.size();
   size_t more = missing == 0 ? 0 : Random(static_cast<uint32_t>(missing) + 1);
-  if (primary.server.stopping && now_ + Duration{100} >= primary.server.stopped_at) {
+  if (primary.server.stopping && now_ + kLastOfWal >= primary.server.stopped_at) {
     more = missing;  // walsenders send everything before they end
   }
   const auto from = primary.disk.wal.begin() + static_cast<std::ptrdiff_t>(wal.size());

@@ -109,7 +109,7 @@ class Simulation {
   bool Store(const controller::Outcome& outcome);
   void Perform(const controller::Outcome& outcome);
   void RestartController(const std::string& why);
-  void EndControllerFor(Duration duration);
+  void EndController(const std::string& why, Duration duration);
   void BringControllerBack();
   void Deliver(Vm& vm);
   void Obey(Vm& vm, const Down& order);

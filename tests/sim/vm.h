@@ -23,6 +23,9 @@ using Wal = std::vector<uint32_t>;
 
 constexpr uint64_t kSystemIdentifier = 77;
 
+// So long before a server has stopped its walsenders have sent all.
+constexpr Duration kLastOfWal{100};
+
 constexpr Lsn LsnAt(size_t records) {
   return Lsn{1'000 + 100 * uint64_t{records}};
 }

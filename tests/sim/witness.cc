@@ -83,7 +83,7 @@ void Simulation::LoseStandbyAndController() {
     return;
   }
   is_calm_ = true;
-  EndControllerFor(Duration{60'000});
+  EndController("for a while", Duration{60'000});
   if (Random(2) == 0) {
     Advance(Duration{Random(25'000)}, /*with_faults=*/false);
   }
