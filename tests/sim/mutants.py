@@ -147,6 +147,8 @@ MUTANTS = [
      '  return Stop(world, "switchover", kCleanStopKillAfter);', '  return Wait(world, "switchover");'),
     ("a-former-primary-follows-as-it-is", STANDBY,
      "  if (all_of_it_is_known) {", "  if (all_of_it_is_known || control.timeline > 0) {"),
+    ("a-twin-passes-for-the-parent", STANDBY,
+     "  if (control.timeline == desired.upstream_timeline || may_be_a_twin) {", "  if (control.timeline == desired.upstream_timeline) {"),
     ("the-fork-is-not-compared", STANDBY,
      "                                  control.checkpoint_lsn < desired.fork_lsn;", "                                  control.checkpoint_lsn.valid();"),
     ("equal-timelines-are-rewound", STANDBY,

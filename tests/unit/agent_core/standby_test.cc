@@ -90,6 +90,7 @@ TEST(Rejoin, OneThatMissedTwoPromotionsIsRewound) {
 // Timelines 2 and 3 both left timeline 1: a promotion takes a number that no history file has.
 TEST(Rejoin, OneOnASiblingOfTheNewTimelineIsRewound) {
   World world = FormerPrimary("shut down", 2, Lsn{999});
+  world.memory.started_epoch = kEpoch - 1;
   world.desired->upstream_timeline = 3;
   EXPECT_EQ(world.desired->parent_timeline, 1u);
   EXPECT_EQ(Decided(world), "be-standby: rewind");
@@ -99,6 +100,22 @@ TEST(Rejoin, OneOnASiblingOfTheNewTimelineIsRewound) {
 TEST(Rejoin, OneWhoseTimelineNumberWasTakenTwiceIsCopied) {
   World world = FormerPrimary("in production", 2, Lsn{10});
   EXPECT_EQ(Decided(world), "be-standby: base-backup");
+}
+
+// It was promoted to timeline 2 and lost before anybody knew; another one then took the same
+// number, and timeline 3 left that one. An archive would have told the other one that 2 was taken.
+TEST(Rejoin, OneWhoseTimelineMayBeATwinOfTheParentIsCopied) {
+  World world = FormerPrimary("shut down", 2, Lsn{999});
+  world.desired->upstream_timeline = 3;
+  world.desired->parent_timeline = 2;
+  world.memory.started_epoch = kEpoch - 2;
+  EXPECT_EQ(Decided(world), "be-standby: base-backup");
+  World was_the_last = world;
+  was_the_last.memory.started_epoch = kEpoch - 1;
+  EXPECT_EQ(Decided(was_the_last), "be-standby: mark-standby");
+  World has_archive = world;
+  has_archive.desired->spec.archive_directory = "/archive";
+  EXPECT_EQ(Decided(has_archive), "be-standby: mark-standby");
 }
 
 TEST(Rejoin, NothingIsTouchedBeforeThePrimaryIsConfirmed) {
