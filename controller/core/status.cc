@@ -130,7 +130,8 @@ std::string WhoHasTheNewest(const ClusterState& state) {
 }
 
 Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
-  if (state.durable.planned) {
+  const bool lasts = now - state.stage_since >= kNoPrimaryAfter;
+  if (state.durable.planned && !lasts) {
     return {"SwitchingOver", absl::StrCat("from ", state.durable.primary)};
   }
   std::vector<std::string> reasons = MissingVotes(state, now);
@@ -140,7 +141,7 @@ Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
     }
   }
   const std::string missing = absl::StrJoin(reasons, "; ");
-  if (now - state.stage_since < kNoPrimaryAfter) {
+  if (!lasts) {
     return {"FailingOver", missing};
   }
   return {"NoPrimary",

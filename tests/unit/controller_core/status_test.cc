@@ -31,8 +31,11 @@ TEST(Phase, OfAChangeOfPrimaryTellsWhetherItWasPlanned) {
   EXPECT_EQ(PhaseNow(state).name, "SwitchingOver");
   state = Voted();
   state.durable.planned = true;
+  state.stage_since = kNow - Duration{9'999};
   EXPECT_EQ(PhaseNow(state).name, "SwitchingOver");
   EXPECT_EQ(PhaseNow(state).reason, "from db1");
+  state.stage_since = kNow - Duration{10'000};
+  EXPECT_EQ(PhaseNow(state).name, "NoPrimary") << "planned or not, a person must hear of it";
   state = CleanlyStopped();
   EXPECT_EQ(PhaseNow(state).name, "SwitchingOver");
   EXPECT_EQ(PhaseNow(state).reason, "waits for the clean stop of db1");
