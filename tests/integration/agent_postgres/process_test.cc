@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <thread>
@@ -94,7 +93,7 @@ TEST_F(Processes, QuickLooksShareAConnectionAndSlowOnesDoNot) {
     return kept != "0" && db1.Value(kOwnSessions) == kept;
   }));
   EXPECT_TRUE(Eventually([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // what "slow" means here
+    db1.instance().WaitForPostmasterEnd(Duration{100});  // as an agent does between slow looks
     db1.Look();
     return db1.Value(kOwnSessions) == "0";
   }));

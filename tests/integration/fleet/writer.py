@@ -35,6 +35,7 @@ class Writer:
         self.connection = None
         self.next_id = config["first_id"]
         self.dialled = set()  # hosts whose answer is awaited
+        self.found = 0        # how many connections there were; an answer to an earlier search is too late
         self.answers = queue.Queue()
 
     def record(self, *fields):
@@ -52,37 +53,36 @@ class Writer:
         2 s for one that does not answer at all, which is longer than a failover takes: here the next one is
         tried beside it after STAGGER_SECONDS (as RFC 8305, section 5, has it), and it is not tried anew
         meanwhile."""
-        while not self.answers.empty():  # too late: another was found
-            try:
-                self.take_answer(0).close()
-            except psycopg2.Error:
-                pass
         error = psycopg2.OperationalError("no host has answered yet")
         for host in self.config["connect"]["host"].split(","):
-            if host in self.dialled:
-                continue
-            self.dialled.add(host)
-            threading.Thread(target=self.dial, args=(host,), daemon=True).start()
+            is_new = host not in self.dialled
+            if is_new:
+                self.dialled.add(host)
+                threading.Thread(target=self.dial, args=(host, self.found), daemon=True).start()
             try:
-                return self.take_answer(STAGGER_SECONDS)
+                return self.take_answer(STAGGER_SECONDS if is_new else 0)
             except queue.Empty:
                 pass
             except psycopg2.Error as failed:
                 error = failed
         raise error
 
-    def dial(self, host):
+    def dial(self, host, found):
         try:
             answer = psycopg2.connect(**{**self.config["connect"], "host": host})
         except psycopg2.Error as error:
             answer = error
-        self.answers.put((host, answer))
+        self.answers.put((host, found, answer))
 
     def take_answer(self, timeout):
-        host, answer = self.answers.get(timeout=timeout)
+        host, found, answer = self.answers.get(timeout=timeout)
         self.dialled.discard(host)
         if isinstance(answer, psycopg2.Error):
             raise answer
+        if found != self.found:
+            answer.close()
+            raise psycopg2.OperationalError(f"{host} has answered after another was found")
+        self.found += 1
         return answer
 
     def drop_connection(self):
