@@ -21,17 +21,24 @@ void TakeLease(const Order& order, BootTime sent_at, Orders* orders) {
   orders->lease = std::move(lease);
 }
 
+bool IsFromTwin(const Order& order, const Orders& orders) {
+  return order.controller_incarnation == orders.incarnation && orders.opening != 0 &&
+         order.controller_opening != orders.opening;
+}
+
 }  // namespace
 
 bool Obey(Received received, const Memory& memory, Orders* orders) {
   const Order& order = received.order;
-  if (order.controller_incarnation < orders->incarnation || order.epoch < memory.epoch) {
+  if (order.controller_incarnation < orders->incarnation || IsFromTwin(order, *orders) ||
+      order.epoch < memory.epoch) {
     return false;
   }
   if (received.desired.has_value() && received.desired->epoch != order.epoch) {
     return false;
   }
   orders->incarnation = order.controller_incarnation;
+  orders->opening = order.controller_opening;
   if (received.desired.has_value()) {
     orders->desired = std::move(received.desired);
     orders->generation = order.generation;

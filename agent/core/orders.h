@@ -23,6 +23,7 @@ struct Received {
 // All that is in force of what the controller has said since this agent started, and the lease.
 struct Orders {
   uint64_t incarnation = 0;  // the highest of a controller that was obeyed
+  uint64_t opening = 0;      // which one that was
   std::optional<DesiredState> desired;
   uint64_t generation = 0;  // of `desired`
   std::map<std::string, Lsn> member_lsn;
@@ -30,8 +31,9 @@ struct Orders {
 };
 
 // Takes `received` into `orders`. False, and nothing changes, if it is older than what was obeyed
-// already, from a controller before the present one or of a lower epoch, or if its lease and its
-// desired state are of different epochs.
+// already, from a controller before the present one or of a lower epoch; if it is from another one
+// of the same number, which has opened another copy of the store; or if its lease and its desired
+// state are of different epochs.
 bool Obey(Received received, const Memory& memory, Orders* orders);
 
 }  // namespace pgmahout::agent

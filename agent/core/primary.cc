@@ -143,7 +143,10 @@ Maybe BePrimary(const World& world) {
       seen.sql.has_value() &&
       seen.sql->synchronous_standby_names == RenderSynchronousStandbyNames(world.desired->quorum);
   if (quorum_in_force) {
-    return Do(world, StepKind::kPromote, absl::StrCat("primary at epoch ", world.memory.epoch));
+    Step step =
+        Do(world, StepKind::kPromote, absl::StrCat("primary at epoch ", world.memory.epoch));
+    step.new_timeline = world.desired->new_timeline;
+    return step;
   }
   if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/false)) {
     return configure;

@@ -208,7 +208,9 @@ Maybe Vote(const World& world) {
     return Stop(world, "fenced by the controller", kFenceKillAfter);
   }
   if (!seen.data.standby_signal) {
-    return Wait(world, "cannot vote: it was primary before");
+    return world.desired->former_primary_votes
+               ? Do(world, StepKind::kMarkVoter, "a person has named it")
+               : Wait(world, "votes only if it is named: it was primary before");
   }
   if (Maybe configure = ConfigureIfNeeded(world, /*detached=*/true)) {
     return configure;

@@ -60,14 +60,9 @@ Step RejoinFormerPrimary(const World& world) {
     return Wait(world, "waits for a confirmed primary to rejoin");
   }
   const ControlData& control = *world.observation.data.control;
-  // Two promotions may take the same number where there is no archive that knows the first: one
-  // that was never confirmed, by a candidate that was lost, and a later one. pg_rewind compares
-  // numbers and where they begin, and would find nothing to do. Who was primary at the epoch before
-  // this one is no such candidate.
-  const bool was_the_last = world.memory.started_epoch + 1 == desired.epoch;
-  const bool may_be_a_twin =
-      control.timeline > 1 && !was_the_last && desired.spec.archive_directory.empty();
-  if (control.timeline == desired.upstream_timeline || may_be_a_twin) {
+  if (control.timeline == desired.upstream_timeline) {
+    // Two promotions took the same number: the archive did not have the first one's history yet.
+    // pg_rewind compares numbers only and would find nothing to do.
     return Rebuild(world, "its timeline is not in the history of the primary");
   }
   // fork_lsn is where the parent ends; any other timeline left the history of the primary before.

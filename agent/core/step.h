@@ -26,7 +26,8 @@ enum class StepKind {
   // the old one is stopped.
   kBaseBackup,
   kRewind,       // stop if running, pg_rewind against `upstream`, then standby.signal
-  kMarkStandby,  // standby.signal on a cleanly stopped server
+  kMarkStandby,  // standby.signal on a cleanly stopped server, which has lost nothing
+  kMarkVoter,    // standby.signal on a server that was primary, so that it can vote
   kEnsureRoles,  // roles, databases, extensions as specified, then `roles_id`
   kEnsureSlots,  // create, advance, drop physical slots
   kCheckpoint,
@@ -64,11 +65,12 @@ struct Step {
   // kConfigure: let the server's own parser check it before it is written. Off where only values
   // of ours differ from what is in force, because the check costs a failover tens of milliseconds.
   bool check_config = true;
-  Member upstream;       // kBaseBackup, kRewind
-  std::string slot;      // kBaseBackup: our slot on the upstream
-  SlotPlan slots;        // kEnsureSlots
-  std::string roles_id;  // kEnsureRoles
-  std::string existing;  // kAdopt: a data directory
+  Member upstream;            // kBaseBackup, kRewind
+  std::string slot;           // kBaseBackup: our slot on the upstream
+  SlotPlan slots;             // kEnsureSlots
+  uint32_t new_timeline = 0;  // kPromote: the lowest number that it may begin
+  std::string roles_id;       // kEnsureRoles
+  std::string existing;       // kAdopt: a data directory
   // kCheckpoint: then write, and have confirmed, nearly all that the current WAL segment has room
   // for. With archive_mode on a shutdown fills the segment up, and standbys receive that while
   // nobody can write.

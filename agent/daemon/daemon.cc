@@ -63,6 +63,8 @@ absl::string_view NameOf(StepKind kind) {
       return "rewind";
     case StepKind::kMarkStandby:
       return "mark-standby";
+    case StepKind::kMarkVoter:
+      return "mark-voter";
     case StepKind::kEnsureRoles:
       return "roles";
     case StepKind::kEnsureSlots:
@@ -237,7 +239,7 @@ void Daemon::OrderArrived(Received received) {
   const Order order = received.order;
   const std::optional<Lease> lease_before = orders_.lease;
   if (!Obey(std::move(received), memory_, &orders_)) {
-    LogWarning("an order is ignored: it is older than what was obeyed already",
+    LogWarning("an order is ignored: it is older than what was obeyed already, or of another store",
                {{"epoch", absl::StrCat(order.epoch)},
                 {"obeyed_epoch", absl::StrCat(memory_.epoch)},
                 {"incarnation", absl::StrCat(order.controller_incarnation)}});
@@ -465,6 +467,7 @@ void Daemon::Tell(bool heartbeat_is_due) {
   pgmahout::Report report = ReportOf(world, step, error);
   report.generation = orders_.generation;
   report.obeyed_incarnation = orders_.incarnation;
+  report.obeyed_opening = orders_.opening;
   report.agent_version = config_.agent_version;
   const bool news = WithoutPositions(report) != WithoutPositions(last_report_);
   if (!news && !heartbeat_is_due) {

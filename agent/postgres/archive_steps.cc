@@ -10,14 +10,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "agent/postgres/diverged_wal.h"
 #include "agent/postgres/observer.h"
 #include "agent/postgres/sql_facts.h"
 #include "agent/postgres/step_run.h"
-#include "common/base/durable_file.h"
-#include "common/base/error.h"
 #include "common/base/status_macros.h"
 
 namespace pgmahout::agent {
@@ -77,25 +74,6 @@ absl::Status BackfillArchive(const StepRun& run) {
             .status());
   }
   return absl::OkStatus();
-}
-
-// PostgreSQL numbers a new timeline after the highest history file that it finds. While the primary
-// changes it looks into pg_wal only, so what others have begun is fetched from the archive (I9).
-absl::Status FetchHistories(const StepRun& run, uint32_t timeline) {
-  const std::string& archive = run.desired.spec.archive_directory;
-  if (archive.empty()) {
-    return absl::OkStatus();
-  }
-  for (uint32_t next = timeline + 1;; ++next) {
-    const std::string name = absl::StrFormat("%08X.history", next);
-    const absl::StatusOr<std::string> text = ReadFile(archive + "/" + name);
-    if (absl::IsNotFound(text.status())) {
-      return absl::OkStatus();
-    }
-    PGM_RETURN_IF_ERROR(text.status());
-    PGM_RETURN_IF_ERROR(
-        WriteFileAtomically(absl::StrCat(run.DataDirectory(), "/pg_wal/", name), *text, 0600));
-  }
 }
 
 }  // namespace pgmahout::agent

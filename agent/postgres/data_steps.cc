@@ -21,6 +21,7 @@
 #include "agent/core/config_file.h"
 #include "agent/postgres/diverged_wal.h"
 #include "agent/postgres/step_run.h"
+#include "agent/postgres/timelines.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/lasting_job.h"
@@ -359,6 +360,12 @@ absl::Status MarkStandby(const StepRun& run) {
   return WriteStandbySignal(run.DataDirectory());
 }
 
+// A server that has crashed replays all its WAL first, and is a standby then ("Standby Server
+// Operation", PostgreSQL docs section 27.2.2).
+absl::Status MarkVoter(const StepRun& run) {
+  return WriteStandbySignal(run.DataDirectory());
+}
+
 absl::Status RemoveOldData(const StepRun& run) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run.layout.config().data_root, error)) {
@@ -384,6 +391,7 @@ absl::Status StartServer(const StepRun& run) {
   PGM_ASSIGN_OR_RETURN(const ServerPaths paths, run.Paths(run.DataDirectory()));
   // One that is no longer wanted would keep the slot of this server busy.
   PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));
+  PGM_RETURN_IF_ERROR(RemoveVainPlaceholders(run.DataDirectory()));
   return run.control.Start(paths);
 }
 

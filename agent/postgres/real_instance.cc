@@ -170,6 +170,8 @@ class RealInstance : public Instance {
         return Rewind(run);
       case StepKind::kMarkStandby:
         return MarkStandby(run);
+      case StepKind::kMarkVoter:
+        return MarkVoter(run);
       case StepKind::kEnsureRoles:
         return EnsureRoles(run);
       case StepKind::kEnsureSlots:

@@ -8,6 +8,7 @@
 #include "agent/core/config_file.h"
 #include "agent/postgres/sql_facts.h"
 #include "agent/postgres/step_run.h"
+#include "agent/postgres/timelines.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
 #include "common/pg/quote.h"
@@ -177,7 +178,7 @@ absl::Status Promote(const StepRun& run) {
   const BootTime deadline = SystemClock().Now() + kPromoteTimeout;
   PGM_ASSIGN_OR_RETURN(Session session, run.Connect("postgres", deadline));
   PGM_ASSIGN_OR_RETURN(const SqlFacts facts, AskFacts(session, run.DataDirectory(), deadline));
-  PGM_RETURN_IF_ERROR(FetchHistories(run, facts.timeline));
+  PGM_RETURN_IF_ERROR(TakeTimelineNumbers(run, facts.timeline));
   // Not to wait inside: pg_promote() looks only every 100 ms.
   PGM_RETURN_IF_ERROR(
       session.Query("SELECT CASE WHEN pg_is_in_recovery() THEN pg_promote(false) END", deadline)

@@ -66,6 +66,7 @@ absl::Status Initialize(const StepRun& run);
 absl::Status BaseBackup(const StepRun& run);
 absl::Status Rewind(const StepRun& run);
 absl::Status MarkStandby(const StepRun& run);
+absl::Status MarkVoter(const StepRun& run);
 absl::Status RemoveOldData(const StepRun& run);
 
 absl::Status StartServer(const StepRun& run);
@@ -77,7 +78,5 @@ absl::Status Checkpoint(const StepRun& run);
 absl::Status EnsureSlots(const StepRun& run);
 absl::Status EnsureRoles(const StepRun& run);
 absl::Status BackfillArchive(const StepRun& run);
-// Before a promotion from `timeline`: history files of later timelines, from the archive to pg_wal.
-absl::Status FetchHistories(const StepRun& run, uint32_t timeline);
 
 }  // namespace pgmahout::agent

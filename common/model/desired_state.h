@@ -72,8 +72,7 @@ struct DesiredState {
   // kStandby: the node to follow; kWitness: the primary, or who was; kPreview: who would be.
   std::string upstream;
   // kStandby: where the upstream's timeline left its parent; WAL of ours beyond it has diverged.
-  // 0, 0/0: never forked, or not known. The parent may be more than one below: a promotion takes
-  // the next number that no history file in the archive has.
+  // 0, 0/0: never forked, or not known. The parent may be more than one below (new_timeline).
   uint32_t upstream_timeline = 0;
   uint32_t parent_timeline = 0;
   Lsn fork_lsn;
@@ -87,6 +86,13 @@ struct DesiredState {
   // streams. Never set for a node that may hold the most advanced copy (I7).
   bool may_rebuild = false;
   bool clean_stop = false;  // kStop: a switchover; checkpoint first, so that the stop is short
+  // kPrimary: the lowest number that a timeline begun by this order may have. Each epoch has its
+  // own, so that two candidates never begin timelines of one number, which PostgreSQL could not
+  // tell apart. 0: no matter which.
+  uint32_t new_timeline = 0;
+  // kPrepare: vote although this node was primary before. A person has named it and accepts that
+  // what others have beyond it is lost.
+  bool former_primary_votes = false;
   // Pause or maintenance: a server that is stopped stays so, and no data directory is changed. What
   // runs is configured and fenced as ever.
   bool hands_off = false;
@@ -107,6 +113,8 @@ struct DesiredState {
 struct Order {
   uint64_t answers = 0;  // that heartbeat's number
   uint64_t controller_incarnation = 0;
+  // Drawn anew each time the store is opened: tells controllers on two copies of one store apart.
+  uint64_t controller_opening = 0;  // 0: not known
   uint64_t epoch = 0;
   uint64_t generation = 0;                // of the desired state that is in force
   Duration lease{0};                      // granted from the moment the heartbeat was sent; 0: none

@@ -63,6 +63,7 @@ struct Report {
   uint64_t epoch = 0;               // the highest this agent has stored durably
   uint64_t generation = 0;          // of the desired state it holds
   uint64_t obeyed_incarnation = 0;  // the highest of a controller that it has obeyed
+  uint64_t obeyed_opening = 0;      // of the same; 0: not known
   uint64_t system_identifier = 0;   // of the data directory; 0: none
   ServerState server = ServerState::kAbsent;
   ServerRole role = ServerRole::kUnknown;

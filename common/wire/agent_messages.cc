@@ -174,6 +174,8 @@ v1::DesiredState ToProto(const DesiredState& desired) {
   proto.set_hands_off(desired.hands_off);
   proto.set_rebuild_directory(desired.rebuild_directory);
   proto.set_restart_server(desired.restart_server);
+  proto.set_new_timeline(desired.new_timeline);
+  proto.set_former_primary_votes(desired.former_primary_votes);
   proto.set_adopt(desired.adopt);
   return proto;
 }
@@ -201,6 +203,8 @@ absl::StatusOr<DesiredState> FromProto(const v1::DesiredState& proto) {
   desired.hands_off = proto.hands_off();
   desired.rebuild_directory = proto.rebuild_directory();
   desired.restart_server = proto.restart_server();
+  desired.new_timeline = proto.new_timeline();
+  desired.former_primary_votes = proto.former_primary_votes();
   desired.adopt = proto.adopt();
   return desired;
 }
@@ -209,6 +213,7 @@ v1::ControllerMessage ToProto(const Order& order) {
   v1::ControllerMessage proto;
   proto.set_answers(order.answers);
   proto.set_controller_incarnation(order.controller_incarnation);
+  proto.set_controller_opening(order.controller_opening);
   proto.set_epoch(order.epoch);
   proto.set_generation(order.generation);
   proto.set_lease_ms(static_cast<uint32_t>(order.lease.count()));
@@ -227,6 +232,7 @@ absl::StatusOr<Order> FromProto(const v1::ControllerMessage& proto) {
   Order order;
   order.answers = proto.answers();
   order.controller_incarnation = proto.controller_incarnation();
+  order.controller_opening = proto.controller_opening();
   order.epoch = proto.epoch();
   order.generation = proto.generation();
   order.lease = Duration(proto.lease_ms());

@@ -137,6 +137,7 @@ void CopyFigures(const v1::MemberReport& proto, Report* report) {
   report->epoch = proto.epoch();
   report->generation = proto.generation();
   report->obeyed_incarnation = proto.obeyed_incarnation();
+  report->obeyed_opening = proto.obeyed_opening();
   report->system_identifier = proto.system_identifier();
   report->data_is_complete = proto.data_is_complete();
   report->timeline = proto.timeline();
@@ -212,6 +213,7 @@ v1::MemberReport ToProto(const Report& report) {
   proto.set_epoch(report.epoch);
   proto.set_generation(report.generation);
   proto.set_obeyed_incarnation(report.obeyed_incarnation);
+  proto.set_obeyed_opening(report.obeyed_opening);
   proto.set_system_identifier(report.system_identifier);
   proto.set_server(StateToProto(report.server));
   proto.set_role(RoleToProto(report.role));

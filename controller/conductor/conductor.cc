@@ -145,30 +145,36 @@ void Conductor::Reported(AgentStream* stream, uint64_t sequence, Report report) 
   Enqueue(agent.cluster, AgentReported{node, sequence, std::move(report)});
 }
 
-// An agent ignores whoever was started before the controller it has obeyed last. One that is told
-// so by an agent reads an old copy of the store, and is the one to obey all the same.
+// An agent ignores whoever was started before the controller it has obeyed last, and whoever opened
+// another copy of the store under the same number. One that is told so by an agent may read an old
+// copy of the store. It takes a higher number, so that from now on it is the one to obey; the
+// other, if it still runs, learns that in the same way.
 void Conductor::NoticeOldStore(const std::string& node, const Report& report) {
-  if (report.obeyed_incarnation <= Incarnation()) {
+  const uint64_t present = store_.incarnation();
+  const bool is_other = report.obeyed_incarnation == present && report.obeyed_opening != 0 &&
+                        report.obeyed_opening != store_.opening();
+  if (report.obeyed_incarnation <= present && !is_other) {
     return;
   }
-  if (report.obeyed_incarnation - Incarnation() > kIncarnationsBelieved) {
+  if (report.obeyed_incarnation - present > kIncarnationsBelieved) {
     Refused(node, absl::InvalidArgumentError(absl::StrCat(
                       "it claims to have obeyed a controller that opened the store as number ",
-                      report.obeyed_incarnation, "; this one is number ", Incarnation())));
+                      report.obeyed_incarnation, "; this one is number ", present)));
     return;
   }
   const std::string evidence =
-      absl::StrCat(node, " has obeyed a controller that opened the store as number ",
-                   report.obeyed_incarnation, "; this one is number ", Incarnation());
+      absl::StrCat(node, " has obeyed ", is_other ? "another" : "a",
+                   " controller that opened the store as number ", report.obeyed_incarnation,
+                   "; this one is number ", present);
   LogWarning("the store was restored from a copy", {{"evidence", evidence}});
-  incarnation_floor_ = report.obeyed_incarnation;
+  const absl::Status raised = store_.RaiseIncarnation(report.obeyed_incarnation + 1);
+  if (!raised.ok()) {
+    LogWarning("the store will seem to be old again at the next start",
+               {{"error", std::string(raised.message())}});
+  }
   for (const std::string& name : Names()) {
     Enqueue(name, StoreIsOld{evidence});
   }
-}
-
-uint64_t Conductor::Incarnation() const {
-  return std::max(store_.incarnation(), incarnation_floor_);
 }
 
 void Conductor::Gone(AgentStream* stream) {
@@ -349,7 +355,8 @@ void Conductor::Send(Cluster& cluster, const Answer& answer) {
 
   Order order;
   order.answers = answer.sequence;
-  order.controller_incarnation = Incarnation();
+  order.controller_incarnation = store_.incarnation();
+  order.controller_opening = store_.opening();
   order.epoch = desired.epoch;
   order.generation = GenerationOf(proto);
   order.lease = answer.lease;

@@ -113,7 +113,6 @@ class Conductor : public AgentListener {
   void Enqueue(const std::string& cluster, Event event, Reply reply = nullptr);
   void NoticeStandstill();
   void NoticeOldStore(const std::string& node, const Report& report);
-  uint64_t Incarnation() const;
   void RunNext(Cluster& cluster);
   void Finish(const std::string& name, Outcome outcome, Reply reply, const absl::Status& stored);
   Transaction Record(const Outcome& outcome) const;
@@ -134,8 +133,7 @@ class Conductor : public AgentListener {
 
   EventLoop& loop_;
   const Clock& clock_;
-  BootTime awake_at_;               // when the loop last ran
-  uint64_t incarnation_floor_ = 0;  // the highest that an agent has obeyed
+  BootTime awake_at_;  // when the loop last ran
   Store& store_;
   Secrets& secrets_;
   NamesRouter& names_;

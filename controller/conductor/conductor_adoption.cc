@@ -57,7 +57,8 @@ void Conductor::AnswerIdle(const std::string& node,
   v1::DesiredState proto = ToProto(question.value_or(desired));
   v1::ControllerMessage message;
   message.set_answers(sequence);
-  message.set_controller_incarnation(Incarnation());
+  message.set_controller_incarnation(store_.incarnation());
+  message.set_controller_opening(store_.opening());
   message.set_epoch(report.epoch);
   message.set_generation(GenerationOf(proto));
   if (report.adoption.has_value() && report.generation == message.generation()) {

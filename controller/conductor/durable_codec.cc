@@ -98,11 +98,13 @@ std::string EncodeDurable(const Durable& durable) {
   stored.set_timeline(durable.timeline);
   stored.set_parent_timeline(durable.parent_timeline);
   stored.set_fork_lsn(durable.fork_lsn.value);
+  stored.set_timelines_ahead(durable.timelines_ahead);
   *stored.mutable_quorum() = ToProto(durable.quorum);
   for (const Quorum& older : durable.older) {
     *stored.add_older() = ToProto(older);
   }
   stored.set_sole_copy(durable.sole_copy);
+  stored.set_lost_wal_end(durable.lost_wal_end.value);
   stored.set_quarantined(durable.quarantined);
   stored.set_confirmed_epoch(durable.confirmed_epoch);
   stored.set_planned(durable.planned);
@@ -132,11 +134,13 @@ absl::StatusOr<Durable> DecodeDurable(absl::string_view bytes) {
   durable.timeline = stored.timeline();
   durable.parent_timeline = stored.parent_timeline();
   durable.fork_lsn = Lsn{stored.fork_lsn()};
+  durable.timelines_ahead = stored.timelines_ahead();
   PGM_ASSIGN_OR_RETURN(durable.quorum, FromProto(stored.quorum()));
   for (const v1::Quorum& older : stored.older()) {
     PGM_ASSIGN_OR_RETURN(durable.older.emplace_back(), FromProto(older));
   }
   durable.sole_copy = stored.sole_copy();
+  durable.lost_wal_end = Lsn{stored.lost_wal_end()};
   durable.quarantined = stored.quarantined();
   durable.confirmed_epoch = stored.confirmed_epoch();
   durable.planned = stored.planned();

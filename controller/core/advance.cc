@@ -12,6 +12,7 @@
 #include "controller/core/disk.h"
 #include "controller/core/doubt.h"
 #include "controller/core/failover.h"
+#include "controller/core/promotion.h"
 #include "controller/core/quarantine.h"
 #include "controller/core/quorum.h"
 #include "controller/core/rejoin.h"
@@ -243,9 +244,9 @@ void Absorb(const Turn& turn, const FailoverRequested& event) {
   if (turn.durable().quarantined) {
     LeaveQuarantineByForce(turn, event.target);
   } else {
-    if (turn.durable().stage == Stage::kRunning) {
+    if (turn.durable().stage != Stage::kFencing) {
       BeginEpoch(turn);
-      turn.EnterStage(Stage::kFencing);
+      EnterFencing(turn);
     }
     turn.durable().target = event.target;
     turn.durable().accept_data_loss = event.accept_data_loss;
@@ -314,8 +315,7 @@ bool BootstrapIsDone(const Turn& turn) {
 void EndBootstrap(const Turn& turn, absl::string_view rule) {
   const Report& report = *turn.state().members.at(turn.durable().primary).report;
   turn.durable().system_identifier = report.system_identifier;
-  turn.durable().timeline = report.timeline;
-  turn.durable().fork_lsn = report.fork_lsn;  // of a server that was adopted
+  TakeTimeline(turn, report);  // a server that was adopted may be on any
   turn.EnterStage(Stage::kRunning);
   for (auto& [node, member] : turn.state().members) {
     member.not_streaming_since = turn.now;

@@ -70,6 +70,8 @@ struct Durable {
   uint32_t timeline = 0;
   uint32_t parent_timeline = 0;  // of `timeline`; 0: none, or not known
   Lsn fork_lsn;                  // where `timeline` left its parent
+  // A promotion at epoch e begins timeline e + this, or a later one: no two begin the same.
+  uint32_t timelines_ahead = 0;
   // The quorum the primary was told last. With `older`: every quorum under which a commit may have
   // been acknowledged that is not yet known to be on enough members of `quorum`. A promotion by
   // votes must cover all of them.
@@ -83,6 +85,9 @@ struct Durable {
   // Every commit of earlier epochs is known to be on enough members of a quorum of this epoch or a
   // later one: whom a witness let go on alone before it matters no more.
   uint64_t confirmed_epoch = 0;
+  // While the primary is replaced: how far its WAL is known to have come. Without it nobody could
+  // tell after a restart of this controller how much an asynchronous primary takes with it.
+  Lsn lost_wal_end;
   bool planned = false;           // this change of primary is a switchover
   std::string target;             // the node a person asked for; empty: the best
   bool accept_data_loss = false;  // a person accepted that commits may be missing

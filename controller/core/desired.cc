@@ -73,6 +73,9 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
   desired.spec = durable.spec;
   desired.clean_stop = durable.stage == Stage::kStopping;
   desired.hands_off = HandsOff(durable, node);
+  if (desired.assignment == Assignment::kPrimary) {
+    desired.new_timeline = static_cast<uint32_t>(durable.epoch) + durable.timelines_ahead;
+  }
   desired.adopt = durable.adopted;
   if (desired.assignment == Assignment::kStandby) {
     desired.upstream = durable.primary;
@@ -84,6 +87,8 @@ DesiredState DesiredFor(const ClusterState& state, const std::string& node) {
       desired.fork_lsn = durable.fork_lsn;
     }
   }
+  desired.former_primary_votes = desired.assignment == Assignment::kPrepare &&
+                                 durable.accept_data_loss && node == durable.target;
   GiveSingleUseOrders(durable, node, desired);
   if (!durable.spec.witness.empty()) {
     desired.witness = Member{durable.spec.witness, state.witness.address, 0};

@@ -83,7 +83,7 @@ bool PrimaryIsSilent(const Turn& turn) {
 
 void BeginFencing(const Turn& turn, absl::string_view rule, absl::string_view evidence) {
   BeginEpoch(turn);
-  turn.EnterStage(Stage::kFencing);
+  EnterFencing(turn);
   turn.Note(rule, turn.durable().primary, evidence, true);
 }
 
@@ -234,13 +234,22 @@ bool AsynchronousLossIsBounded(const Turn& turn) {
   return BytesBetween(chosen->ballot.lsn, end) <= turn.spec().failover.max_lag_bytes;
 }
 
+// The one that a person has named, and nobody in its place; else the best.
+std::optional<Candidate> ChosenAcceptingLoss(const ClusterState& state, BootTime now) {
+  std::vector<Candidate> candidates = CandidatesOf(state, now);
+  if (const std::string& named = state.durable.target; !named.empty()) {
+    std::erase_if(candidates, [&named](const Candidate& one) { return one.node != named; });
+  }
+  return BestOf(candidates);
+}
+
 // A person knows what no message tells: that the old primary is gone. Where witnesses may be left
 // on its side, the lease is all that can be waited for.
 bool LossWasAccepted(const Turn& turn) {
   return InStage(turn, Stage::kFencing) && turn.durable().accept_data_loss &&
-         !TargetIsStillAwaited(turn) && !MoreVotesAreAwaited(turn) &&
+         !MoreVotesAreAwaited(turn) &&
          (SaysItIsDown(turn.state()) || LeaseIsOver(turn.state(), turn.now)) &&
-         Chosen(turn.state(), turn.now).has_value();
+         ChosenAcceptingLoss(turn.state(), turn.now).has_value();
 }
 
 void PromoteAlone(const Turn& turn, const Candidate& chosen) {
@@ -282,16 +291,23 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
 }
 
 void PromoteAcceptingLoss(const Turn& turn, absl::string_view rule) {
-  const Candidate chosen = *Chosen(turn.state(), turn.now);
+  const Candidate chosen = *ChosenAcceptingLoss(turn.state(), turn.now);
   const std::string text = DescribeChoice(turn, chosen, "a person accepted that commits are lost");
   PromoteAlone(turn, chosen);
   turn.Note(rule, chosen.node, text, true);
 }
 
+// A person wants another one, and it can be heard.
+bool AnotherWasNamed(const Turn& turn) {
+  const MemberView* const named = FindMember(turn.state(), turn.durable().target);
+  return turn.durable().accept_data_loss && named != nullptr &&
+         IsHeard(turn.state(), *named, turn.now);
+}
+
 // The old primary has everything that was ever acknowledged. When nobody else may be promoted, and
 // its agent holds it stopped at the present epoch, it goes on itself.
 bool OldPrimaryCanResume(const Turn& turn) {
-  if (!InStage(turn, Stage::kFencing)) {
+  if (!InStage(turn, Stage::kFencing) || AnotherWasNamed(turn)) {
     return false;
   }
   const MemberView& old = Primary(turn);
@@ -338,10 +354,9 @@ bool PromotionIsConfirmed(const Turn& turn) {
 
 void ConfirmPromotion(const Turn& turn, absl::string_view rule) {
   const Report& report = *Primary(turn).report;
-  turn.durable().timeline = report.timeline;
-  turn.durable().parent_timeline = report.parent_timeline;
-  turn.durable().fork_lsn = report.fork_lsn;
+  TakeTimeline(turn, report);
   turn.durable().planned = false;
+  turn.durable().lost_wal_end = Lsn{};
   turn.EnterStage(Stage::kRunning);
   for (auto& [node, member] : turn.state().members) {
     member.attached = false;
@@ -380,7 +395,7 @@ bool CandidateIsLost(const Turn& turn) {
 
 void ChooseAgain(const Turn& turn, absl::string_view rule) {
   BeginEpoch(turn);
-  turn.EnterStage(Stage::kFencing);
+  EnterFencing(turn);
   turn.Note(rule, turn.durable().primary, "lost before it became writable; standbys vote again",
             true);
 }

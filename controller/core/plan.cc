@@ -67,7 +67,7 @@ Steps Describe(const ClusterState& state, const FailoverRequested& request, Boot
   const Durable& durable = state.durable;
   const std::string who = request.target.empty() ? "the one that is furthest" : request.target;
   Steps steps;
-  if (durable.stage == Stage::kRunning) {
+  if (durable.stage != Stage::kFencing) {
     steps.push_back(absl::StrCat("epoch ", durable.epoch + 1, ": ", durable.primary,
                                  " gets no more leases and is told to stop"));
   }

@@ -23,7 +23,24 @@ bool WouldWaitInVain(const Turn& turn, const Quorum& quorum) {
 Lsn EndOfLostWal(const Turn& turn) {
   const MemberView& old = Primary(turn);
   const bool tells = old.report.has_value() && old.report->clean_stop;
-  return tells ? std::max(old.wal_end, old.report->write_lsn) : old.wal_end;
+  return std::max(
+      {turn.durable().lost_wal_end, old.wal_end, tells ? old.report->write_lsn : Lsn{}});
+}
+
+void EnterFencing(const Turn& turn) {
+  turn.durable().lost_wal_end = EndOfLostWal(turn);
+  turn.EnterStage(Stage::kFencing);
+}
+
+void TakeTimeline(const Turn& turn, const Report& report) {
+  Durable& durable = turn.durable();
+  durable.timeline = report.timeline;
+  durable.parent_timeline = report.parent_timeline;
+  durable.fork_lsn = report.fork_lsn;
+  const uint64_t reached = durable.epoch + durable.timelines_ahead;
+  if (report.timeline > reached) {  // a server that was adopted, or numbers that the archive knows
+    durable.timelines_ahead += static_cast<uint32_t>(report.timeline - reached);
+  }
 }
 
 void Promote(const Turn& turn, const Candidate& chosen, const std::set<std::string>& voters) {

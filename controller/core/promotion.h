@@ -14,6 +14,12 @@ namespace pgmahout::controller {
 // far that of its predecessor. 0/0: nobody told this controller.
 Lsn EndOfLostWal(const Turn& turn);
 
+// The primary may write no more, and standbys vote. How far it had come is remembered.
+void EnterFencing(const Turn& turn);
+
+// `report` is of the primary, writable at the present epoch: the cluster is on its timeline.
+void TakeTimeline(const Turn& turn, const Report& report);
+
 // `chosen` is the primary from now on. `voters`: who can confirm its commits at once.
 void Promote(const Turn& turn, const Candidate& chosen, const std::set<std::string>& voters);
 

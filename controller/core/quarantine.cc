@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
+#include "controller/core/promotion.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -60,13 +61,14 @@ bool PrimaryIsKnown(const Turn& turn) {
 }
 
 // The best guess at whose data to go on with: a later timeline, then a later epoch as primary, then
-// more WAL. A server that crashed as primary tells less WAL than it has.
+// more WAL. A server that crashed as primary tells less WAL than it has. Whoever has told what it
+// is counts, also between two streams.
 std::string MostAdvanced(const Turn& turn) {
   std::string best = turn.durable().primary;
   std::tuple<uint32_t, uint64_t, Lsn> most;
   for (const auto& [node, member] : turn.state().members) {
-    if (!IsHeard(turn.state(), member, turn.now) || !member.report->data_is_complete ||
-        PriorityOf(turn.spec(), node) == 0) {
+    const bool has_told = WhyMissing(turn.state(), member, turn.now).empty();
+    if (!has_told || !member.report->data_is_complete || PriorityOf(turn.spec(), node) == 0) {
       continue;
     }
     const Report& report = *member.report;
@@ -88,6 +90,7 @@ void TrustOnly(const Turn& turn, const std::string& primary) {
   durable.primary = primary;
   durable.older.clear();
   durable.sole_copy = true;
+  durable.lost_wal_end = Lsn{};
   durable.planned = false;
   durable.target.clear();
   durable.accept_data_loss = false;
@@ -99,15 +102,13 @@ void AdoptPrimary(const Turn& turn, absl::string_view rule) {
   const std::string node = *LastPrimary(turn.state());
   const Report report = *turn.state().members.at(node).report;
   TrustOnly(turn, node);
-  turn.durable().timeline = report.timeline;
-  turn.durable().parent_timeline = report.parent_timeline;
-  turn.durable().fork_lsn = report.fork_lsn;
+  TakeTimeline(turn, report);
   if (report.writable_epoch == turn.durable().epoch) {
     turn.durable().quorum = report.quorum_in_effect.value_or(Quorum{});
     turn.EnterStage(Stage::kRunning);
   } else {  // the lost store had begun to replace it
     BeginEpoch(turn);
-    turn.EnterStage(Stage::kFencing);
+    EnterFencing(turn);
   }
   for (auto& [name, member] : turn.state().members) {
     member.attached = false;
@@ -150,7 +151,7 @@ void AdoptEpoch(const Turn& turn, const std::string& node, const Report& report)
 void LeaveQuarantineByForce(const Turn& turn, const std::string& target) {
   TrustOnly(turn, target.empty() ? MostAdvanced(turn) : target);
   BeginEpoch(turn);
-  turn.EnterStage(Stage::kFencing);
+  EnterFencing(turn);
 }
 
 std::vector<std::string> WhoIsMissing(const ClusterState& state, BootTime now) {

@@ -103,6 +103,19 @@ absl::Status CheckSwitchover(const ClusterState& state, const std::string& targe
   return Refuse(state, "switch over", reasons, "See pgmahout cluster show " + durable.spec.name);
 }
 
+namespace {
+
+// No promotion takes that long, unless its server does not come up.
+constexpr Duration kPromotionMayTake{10'000};
+
+// A person who accepts a loss may name another one instead of a candidate that gets nowhere.
+bool BreaksOffPromotion(const ClusterState& state, const FailoverRequested& request, BootTime now) {
+  return state.durable.stage == Stage::kPromoting && request.accept_data_loss &&
+         !request.target.empty() && now - state.stage_since >= kPromotionMayTake;
+}
+
+}  // namespace
+
 absl::Status CheckFailover(const ClusterState& state,
                            const FailoverRequested& request,
                            BootTime now) {
@@ -122,6 +135,13 @@ absl::Status CheckFailover(const ClusterState& state,
     return Refuse(state, "fail over", {absl::StrCat(request.target, " is in maintenance")},
                   absl::StrCat("End it: pgmahout node maintenance ", request.target, " --off"));
   }
+  if (!request.target.empty() && PriorityOf(durable.spec, request.target) == 0) {
+    return Refuse(state, "fail over", {absl::StrCat(request.target, " has failover.priority 0")},
+                  "Such a member is never promoted. Change the spec, or name another one.");
+  }
+  if (BreaksOffPromotion(state, request, now)) {
+    return absl::OkStatus();
+  }
   const MemberView& primary = PrimaryOf(state);
   const bool primary_runs =
       IsHeard(state, primary, now) && primary.report->server == ServerState::kRunning;
@@ -129,7 +149,9 @@ absl::Status CheckFailover(const ClusterState& state,
       durable.stage == Stage::kStopping) {
     return Refuse(state, "fail over",
                   {"the cluster is being created or already changes its primary"},
-                  "Wait until it is over: pgmahout watch " + durable.spec.name);
+                  absl::StrCat("Wait until it is over: pgmahout watch ", durable.spec.name,
+                               ". A promotion that has not ended after ten seconds may be broken "
+                               "off with --accept-data-loss --to NODE."));
   }
   if (durable.stage == Stage::kRunning && primary_runs) {
     return Refuse(state, "fail over", {absl::StrCat("the primary ", durable.primary, " runs")},

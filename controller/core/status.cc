@@ -101,16 +101,24 @@ std::vector<std::string> Notices(const ClusterState& state) {
   return notices;
 }
 
+bool HasVoted(const ClusterState& state, const MemberView& member) {
+  return member.report.has_value() && member.report->ballot.has_value() &&
+         member.report->ballot->epoch == state.durable.epoch;
+}
+
 std::vector<std::string> MissingVotes(const ClusterState& state, BootTime now) {
   std::vector<std::string> missing;
   for (const auto& [node, member] : state.members) {
     if (node == state.durable.primary || !VoteCounts(state.durable, node)) {
       continue;
     }
-    const bool voted = member.report.has_value() && member.report->ballot.has_value() &&
-                       member.report->ballot->epoch == state.durable.epoch;
+    const bool voted = HasVoted(state, member);
     if (!IsHeard(state, member, now)) {
       missing.push_back(absl::StrCat(node, " is not heard"));
+    } else if (!voted && IsDown(*member.report) && member.report->data_is_complete &&
+               member.report->started_epoch > 0) {
+      missing.push_back(absl::StrCat(
+          node, " was primary before and votes only if it is named (--to ", node, ")"));
     } else if (!voted) {
       missing.push_back(absl::StrCat(node, " has not voted yet"));
     }
@@ -129,8 +137,36 @@ std::string WhoHasTheNewest(const ClusterState& state) {
   return "the votes do not cover all confirmed commits";
 }
 
+// A person has named somebody, and nobody else is promoted.
+Phase PhaseWhileNamedIsAwaited(const ClusterState& state, BootTime now) {
+  const std::string& named = state.durable.target;
+  std::string why = WhyNotEligible(state, named, now);
+  if (why.empty()) {
+    why = HasVoted(state, state.members.at(named))
+              ? absl::StrCat("it has voted; the lease of ", state.durable.primary, " is not over")
+              : "it has not voted yet";
+  }
+  return {"NoPrimary", absl::StrCat("waits for ", named, ", which was named: ", why,
+                                    "; to name another one, or nobody: pgmahout cluster failover ",
+                                    state.durable.spec.name, " --accept-data-loss [--to NODE]")};
+}
+
+Phase PhaseWhilePromoting(const ClusterState& state, BootTime now) {
+  const std::string& candidate = state.durable.primary;
+  std::string reason = absl::StrCat("promoting ", candidate);
+  if (now - state.stage_since >= kNoPrimaryAfter) {
+    absl::StrAppend(&reason, ", which takes long (", MemberStateOf(state, candidate, now),
+                    "); to promote another one and accept a loss: pgmahout cluster failover ",
+                    state.durable.spec.name, " --accept-data-loss --to NODE");
+  }
+  return {state.durable.planned ? "SwitchingOver" : "FailingOver", std::move(reason)};
+}
+
 Phase PhaseWhileFencing(const ClusterState& state, BootTime now) {
   const bool lasts = now - state.stage_since >= kNoPrimaryAfter;
+  if (lasts && state.durable.accept_data_loss && !state.durable.target.empty()) {
+    return PhaseWhileNamedIsAwaited(state, now);
+  }
   if (state.durable.planned && !lasts) {
     return {"SwitchingOver", absl::StrCat("from ", state.durable.primary)};
   }
@@ -259,8 +295,7 @@ Phase PhaseOf(const ClusterState& state, BootTime now) {
     case Stage::kPromoting:
       break;
   }
-  return {state.durable.planned ? "SwitchingOver" : "FailingOver",
-          absl::StrCat("promoting ", state.durable.primary)};
+  return PhaseWhilePromoting(state, now);
 }
 
 std::string MemberStateOf(const ClusterState& state, const std::string& node, BootTime now) {

@@ -94,7 +94,7 @@ bool CleanStopReached(const Turn& turn) {
 
 void FenceStopped(const Turn& turn, absl::string_view rule) {
   ForgetRestartInPlace(turn);
-  turn.EnterStage(Stage::kFencing);
+  EnterFencing(turn);
   turn.Note(rule, turn.durable().primary,
             Primary(turn).report->clean_stop ? "stopped cleanly; standbys vote"
                                              : "stopped, but not cleanly; standbys vote",
@@ -110,7 +110,7 @@ void FenceOverdue(const Turn& turn, absl::string_view rule) {
   BeginEpoch(turn);
   turn.durable().planned = false;
   ForgetRestartInPlace(turn);
-  turn.EnterStage(Stage::kFencing);
+  EnterFencing(turn);
   turn.Note(rule, turn.durable().primary, "it did not stop in time; treated as lost", true);
 }
 

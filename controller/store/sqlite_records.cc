@@ -287,6 +287,11 @@ absl::Status TrimEvents(SqliteConnection& connection, uint64_t max_events) {
   return query.Integer(Clamped(std::max<uint64_t>(max_events, 1))).Run();
 }
 
+absl::Status StoreIncarnation(SqliteConnection& connection, uint64_t incarnation) {
+  return ApplyPut(connection,
+                  Put{kStoreKind, kIncarnationKey, absl::StrCat(incarnation), std::nullopt});
+}
+
 absl::StatusOr<uint64_t> AdvanceIncarnation(SqliteConnection& connection) {
   uint64_t last = 0;
   const absl::StatusOr<Record> record = ReadRecord(connection, kStoreKind, kIncarnationKey);
@@ -297,8 +302,7 @@ absl::StatusOr<uint64_t> AdvanceIncarnation(SqliteConnection& connection) {
     return StoreDamaged(connection.path(), "The record of the last incarnation has no number.");
   }
   const uint64_t next = last + 1;
-  PGM_RETURN_IF_ERROR(
-      ApplyPut(connection, Put{kStoreKind, kIncarnationKey, absl::StrCat(next), std::nullopt}));
+  PGM_RETURN_IF_ERROR(StoreIncarnation(connection, next));
   return next;
 }
 

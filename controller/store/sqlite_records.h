@@ -43,6 +43,8 @@ absl::Status CheckRecords(SqliteConnection& connection);
 // Forgets all events but the newest `max_events`.
 absl::Status TrimEvents(SqliteConnection& connection, uint64_t max_events);
 
+absl::Status StoreIncarnation(SqliteConnection& connection, uint64_t incarnation);
+
 // Adds one to the stored number of openings and returns the result.
 absl::StatusOr<uint64_t> AdvanceIncarnation(SqliteConnection& connection);
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "controller/store/sqlite_file.h"
 #include "controller/store/sqlite_records.h"
@@ -26,6 +27,11 @@ absl::StatusOr<std::string> CanonicalPath(const std::string& path) {
     return ErrnoStatus(error.value(), absl::StrCat("cannot find store \"", path, "\""));
   }
   return canonical.string();
+}
+
+uint64_t DrawOpening() {
+  const uint64_t drawn = RandomSeed();
+  return drawn == 0 ? 1 : drawn;
 }
 
 absl::StatusOr<uint64_t> BeginIncarnation(SqliteConnection& connection, uint64_t max_events) {
@@ -88,7 +94,17 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   std::unique_ptr<SqliteStore> store(
       new SqliteStore(std::move(lock), std::move(writer), std::move(reader), options.max_events));
   store->incarnation_ = incarnation;
+  store->opening_ = DrawOpening();
   return store;
+}
+
+absl::Status SqliteStore::RaiseIncarnation(uint64_t incarnation) {
+  const std::lock_guard lock(write_mutex_);
+  if (incarnation <= incarnation_) {
+    return absl::OkStatus();
+  }
+  incarnation_ = incarnation;
+  return StoreIncarnation(*writer_, incarnation);
 }
 
 absl::Status SqliteStore::Commit(const Transaction& transaction) {

@@ -5,6 +5,7 @@
 // The file may be copied while in use with SQLite's own backup (".backup" in the sqlite3 shell).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -54,6 +55,10 @@ class SqliteStore final : public Store {
 
   uint64_t incarnation() const override { return incarnation_; }
 
+  uint64_t opening() const override { return opening_; }
+
+  absl::Status RaiseIncarnation(uint64_t incarnation) override;
+
  private:
   SqliteStore(StoreLock lock,
               std::unique_ptr<SqliteConnection> writer,
@@ -66,7 +71,8 @@ class SqliteStore final : public Store {
 
   const StoreLock lock_;  // outlives the connections
   const uint64_t max_events_;
-  uint64_t incarnation_ = 0;
+  std::atomic<uint64_t> incarnation_ = 0;
+  uint64_t opening_ = 0;
 
   std::mutex write_mutex_;  // never taken while read_mutex_ is held, nor the other way round
   std::unique_ptr<SqliteConnection> writer_;

@@ -106,6 +106,13 @@ class Store {
   // Grows by one each time the store is opened, durably, beginning with 1. A store restored from a
   // copy repeats numbers.
   virtual uint64_t incarnation() const = 0;
+
+  // Drawn anew each time the store is opened; never 0. Tells those who opened two copies apart.
+  virtual uint64_t opening() const = 0;
+
+  // Makes incarnation() at least `incarnation`, durably; where that fails, until the store is
+  // closed. Waits for the disk.
+  virtual absl::Status RaiseIncarnation(uint64_t incarnation) = 0;
 };
 
 }  // namespace pgmahout::controller

@@ -161,10 +161,7 @@ class Restarts(FaultCase):
 
     def test_store_that_is_restored_from_an_old_copy(self):
         controller = self.fleet.controller
-        controller.kill()
-        copy = controller.copy_store()
-        controller.start()
-        self.fleet.wait_until_whole(timeout=60)
+        copy = self.copy_of_the_store()
         watch = Watch(self.fleet)
         self.fleet.kill_machine(watch.old)
         new = watch.fails_over()
@@ -188,6 +185,34 @@ class Restarts(FaultCase):
         self.fleet.boot_machine(again.old)
         again.rejoins()
         self.nothing_is_lost()
+
+        times = self.times_the_store_was_old()
+        controller.kill()
+        controller.start()
+        self.fleet.wait_until_whole(timeout=60)
+        self.assertEqual(self.times_the_store_was_old(), times, "it counts on from what it has learnt")
+
+    def test_copy_that_is_as_new_but_another_one(self):
+        controller = self.fleet.controller
+        copy = self.copy_of_the_store()
+        times = self.times_the_store_was_old()
+        controller.kill()
+        controller.restore_store(copy)  # opened under the same number again, at the same epoch
+        controller.start()
+        wait_for(lambda: self.times_the_store_was_old() == times + 1, 30, "the copy to be noticed")
+        self.fleet.wait_until_whole(timeout=60)
+        self.nothing_is_lost()
+
+    def copy_of_the_store(self):
+        """As it is now; it is opened once more after that."""
+        self.fleet.controller.kill()
+        copy = self.fleet.controller.copy_store()
+        self.fleet.controller.start()
+        self.fleet.wait_until_whole(timeout=60)
+        return copy
+
+    def times_the_store_was_old(self):
+        return sum(e["rule"] == "store-is-old" for e in self.fleet.history())
 
 
 if __name__ == "__main__":

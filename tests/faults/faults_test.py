@@ -188,5 +188,26 @@ class Safety(FaultCase):
         self.nothing_is_lost()
 
 
+class LossAccepted(FaultCase):
+
+    def test_former_primary_goes_on_when_it_is_all_that_is_left(self):
+        former = self.fleet.wait_for_primary()
+        self.fleet.kill_machine(former)
+        self.fleet.wait_for_new_primary(former)
+        self.fleet.recorder.writes_resume(time.monotonic())
+        for node in self.standbys(former):
+            self.fleet.kill_machine(node)
+        self.fleet.boot_machine(former)
+        self.wait_for_status("the way on to be told", lambda status: f"--to {former}" in status["phaseReason"])
+        self.fleet.cli("cluster", "failover", "orders", "--to", former, "--accept-data-loss", "--yes")
+        self.assertEqual(self.fleet.wait_for_primary(), former)
+        self.fleet.recorder.writes_resume(time.monotonic())
+        since = time.monotonic()
+        self.fleet.boot_all()
+        self.fleet.wait_until_whole(timeout=120)
+        self.assertEqual(self.fleet.recorder.failed_writes(since), [])
+        self.assertEqual(self.fleet.recorder.two_writers_ms(self.begin), 0)
+
+
 if __name__ == "__main__":
     main()

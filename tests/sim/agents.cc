@@ -161,7 +161,7 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
       }
       break;
     case agent::StepKind::kPromote:
-      Promote(vm);
+      Promote(vm, step.new_timeline);
       break;
     case agent::StepKind::kBaseBackup:
     case agent::StepKind::kRewind:
@@ -169,6 +169,9 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
       return;
     case agent::StepKind::kMarkStandby:
       CheckFollows(vm, vm.orders.desired->upstream, "is made a standby as it is");
+      vm.disk.standby_signal = true;
+      break;
+    case agent::StepKind::kMarkVoter:
       vm.disk.standby_signal = true;
       break;
     case agent::StepKind::kRemember:
@@ -215,16 +218,18 @@ void Simulation::StopFast(Vm& vm, const agent::Step& step) {
   vm.server.stopped_at = std::max(Soon(400, 3'000), now_ + kLastOfWal);
 }
 
-// PostgreSQL takes the next number for which it finds no history file; the agent fetches those of
-// the archive first.
-void Simulation::Promote(Vm& vm) {
+// PostgreSQL takes the next number for which it finds no history file; the agent sees to it that it
+// finds those of the archive or, without one, of all lower numbers than `lowest`.
+void Simulation::Promote(Vm& vm, uint32_t lowest) {
   vm.disk.standby_signal = false;
   vm.disk.parent_timeline = vm.disk.timeline;
   vm.disk.timeline += 1;
   while (archive_ && archived_timelines_.count(vm.disk.timeline) > 0) {
     vm.disk.timeline += 1;
   }
-  if (archive_) {
+  if (!archive_) {
+    vm.disk.timeline = std::max(vm.disk.timeline, lowest);
+  } else {
     archived_timelines_.insert(vm.disk.timeline);
   }
   vm.disk.fork_lsn = LsnAt(vm.disk.wal.size());

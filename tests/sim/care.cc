@@ -12,6 +12,11 @@
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
+namespace {
+
+constexpr Duration kCareLook{500};
+
+}  // namespace
 
 bool Simulation::HasCare() const {
   return options_.seed % 5 == 1 || options_.seed % 5 == 3;
@@ -129,17 +134,6 @@ void Simulation::CareExam() {
   }
 }
 
-bool Simulation::AwaitCare(bool (Simulation::*is_over)() const, Duration limit) {
-  constexpr Duration kLook{500};
-  for (Duration passed{0}; passed < limit && broken_.empty(); passed += kLook) {
-    Advance(kLook, /*with_faults=*/false);
-    if ((this->*is_over)()) {
-      return true;
-    }
-  }
-  return false;
-}
-
 bool Simulation::NothingIsAskedFor() const {
   return state_.durable.reinit.node.empty() && state_.durable.restart.nodes.empty();
 }
@@ -188,7 +182,8 @@ void Simulation::ReinitExam() {
   }
   const uint64_t directory = vms_.at(node).disk.memory.data_number;
   Feed(controller::ReinitRequested{node});
-  if (!AwaitCare(&Simulation::NothingIsAskedFor, Duration{120'000}) && broken_.empty()) {
+  if (!Await([this] { return NothingIsAskedFor(); }, Duration{120'000}, kCareLook) &&
+      broken_.empty()) {
     Break(absl::StrCat("I10: ", node, " is not copied anew"));
   }
   if (broken_.empty() && !gave_up_ && vms_.at(node).disk.memory.data_number != directory + 1) {
@@ -208,7 +203,8 @@ void Simulation::RestartExam() {
     before[node] = vms_.at(node).server.started;
   }
   Feed(request);
-  if (!AwaitCare(&Simulation::NothingIsAskedFor, Duration{180'000}) && broken_.empty()) {
+  if (!Await([this] { return NothingIsAskedFor(); }, Duration{180'000}, kCareLook) &&
+      broken_.empty()) {
     Break("I10: a rolling restart does not end");
   }
   for (const auto& [node, server] : before) {

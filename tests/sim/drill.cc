@@ -3,9 +3,16 @@
 // chance only in the details. A drill replaces the random faults of a run; the exams follow it.
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "controller/core/status.h"
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
+namespace {
+
+constexpr Duration kLook{50};
+
+}  // namespace
 
 const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
   static const std::map<std::string, void (Simulation::*)()> drills = {
@@ -14,6 +21,8 @@ const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
       {"old-store", &Simulation::RestoreOldStoreBesideTwoPrimaries},
       {"promise-taken-back", &Simulation::TakeThePromiseBack},
       {"word-in-vain", &Simulation::GiveTheWordInVain},
+      {"two-of-one-number", &Simulation::BeginOneTimelineTwice},
+      {"former-primary", &Simulation::NameTheFormerPrimary},
   };
   return drills;
 }
@@ -26,23 +35,17 @@ void Simulation::Drill() {
   (this->*Drills().at(options_.drill))();
 }
 
-bool Simulation::Await(const std::function<bool()>& holds, Duration limit) {
-  constexpr Duration kLook{50};
-  for (Duration passed{0}; passed < limit && broken_.empty(); passed += kLook) {
-    if (holds()) {
-      return true;
-    }
-    Advance(kLook, /*with_faults=*/false);
-  }
-  return false;
-}
-
 bool Simulation::AwaitNewPrimary(const std::string& old) {
   return Await(
       [this, &old] {
         return state_.durable.primary != old && state_.durable.stage == controller::Stage::kRunning;
       },
-      Duration{40'000});
+      Duration{40'000}, kLook);
+}
+
+void Simulation::KillServer(const std::string& node) {
+  Say(node + ": PostgreSQL is killed");
+  vms_.at(node).Crash();
 }
 
 std::vector<std::string> Simulation::Standbys() const {
@@ -66,8 +69,7 @@ void Simulation::LeaveBehindOnOldTimeline() {
   Advance(Duration{5'000 + Random(4'000)}, /*with_faults=*/false);
   CutMembers(ahead, old, Duration{60'000});
   CutMembers(ahead, behind, Duration{60'000});
-  Say(old + ": PostgreSQL is killed");
-  vms_.at(old).Crash();
+  KillServer(old);
   if (!AwaitNewPrimary(old)) {
     return;
   }
@@ -77,12 +79,12 @@ void Simulation::LeaveBehindOnOldTimeline() {
   spec.synchronous.durability = DataDurability::kPreferred;
   Apply(spec);
   const size_t promised = acknowledged_.size();
-  Await([this, promised] { return acknowledged_.size() > promised; }, Duration{20'000});
+  Await([this, promised] { return acknowledged_.size() > promised; }, Duration{20'000}, kLook);
   CutMembers(old, "ctl", Duration{30'000});
   CutMembers(old, behind, Duration{30'000});
   cuts_.erase({ahead, "ctl"});
   cuts_.erase({"ctl", ahead});
-  Await([this, &ahead] { return vms_.at(ahead).connection != 0; }, Duration{2'000});
+  Await([this, &ahead] { return vms_.at(ahead).connection != 0; }, Duration{2'000}, kLook);
   Advance(Duration{Random(500)}, /*with_faults=*/false);
   Feed(controller::FailoverRequested{"", false});
   Advance(Duration{20'000}, /*with_faults=*/false);
@@ -100,7 +102,7 @@ void Simulation::LoseTheSourceOfARewind() {
     return;
   }
   const std::string source = state_.durable.primary;
-  Await([this, &old] { return !vms_.at(old).server.running; }, Duration{20'000});
+  Await([this, &old] { return !vms_.at(old).server.running; }, Duration{20'000}, kLook);
   for (const std::string& node : Standbys()) {
     if (node != old) {
       CutMembers(source, node, Duration{60'000});
@@ -110,10 +112,8 @@ void Simulation::LoseTheSourceOfARewind() {
     const Disk& disk = vms_.at(old).disk;
     return disk.standby_signal && disk.min_recovery_lsn.valid();
   };
-  Await(was_rewound, Duration{20'000});
-  Say(source + " loses power for good");
-  Disconnect(vms_.at(source), /*noticed=*/true);
-  vms_.at(source).LosePower();
+  Await(was_rewound, Duration{20'000}, kLook);
+  LoseForGood(vms_.at(source));
   Advance(Duration{40'000}, /*with_faults=*/false);
 }
 
@@ -127,7 +127,7 @@ void Simulation::GiveTheWordInVain() {
   CutMembers(primary, Standbys().front(), Duration{60'000});
   EndController("for a while", Duration{60'000});
   const agent::Memory& word = vms_.at(witness_).disk.memory;
-  Await([&] { return word.alone_epoch == state_.durable.epoch; }, Duration{30'000});
+  Await([&] { return word.alone_epoch == state_.durable.epoch; }, Duration{30'000}, kLook);
   HealAll();
   AwaitHealthy(Duration{90'000}, "a word in vain");
   LoseThePrimary();
@@ -144,13 +144,86 @@ void Simulation::TakeThePromiseBack() {
   CutMembers(old, Standbys()[which], Duration{60'000});
   Advance(Duration{500 + Random(3'000)}, /*with_faults=*/false);
   Isolate(vms_.at(Standbys()[1 - which]), Duration{60'000});
-  Say(old + ": PostgreSQL is killed");
-  vms_.at(old).Crash();
-  Await([this] { return state_.durable.stage == controller::Stage::kFencing; }, Duration{10'000});
+  KillServer(old);
+  Await([this] { return state_.durable.stage == controller::Stage::kFencing; }, Duration{10'000},
+        kLook);
   ClusterSpec spec = state_.durable.spec;
   spec.synchronous.durability = DataDurability::kOff;
   Apply(spec);
   Advance(Duration{20'000}, /*with_faults=*/false);
+}
+
+// A candidate becomes writable and one standby streams from it, both unheard; then the candidate
+// ends. The standby that is left takes over, and begins a timeline of its own where the first one
+// left: two histories from one fork.
+void Simulation::BeginOneTimelineTwice() {
+  if (Standbys().size() < 3) {
+    return;
+  }
+  const std::string old = state_.durable.primary;
+  KillServer(old);
+  Await([this] { return state_.durable.stage == controller::Stage::kPromoting; }, Duration{10'000},
+        kLook);
+  const std::string candidate = state_.durable.primary;
+  cuts_[{candidate, "ctl"}] = now_ + Duration{60'000};
+  std::string follower;
+  for (const std::string& node : Standbys()) {
+    if (node == old) {
+      continue;
+    }
+    if (follower.empty()) {
+      follower = node;
+    } else {
+      CutMembers(candidate, node, Duration{60'000});
+    }
+  }
+  cuts_[{follower, "ctl"}] = now_ + Duration{60'000};
+  const auto follows = [&] {
+    const Vm& vm = vms_.at(follower);
+    return vm.disk.timeline == vms_.at(candidate).disk.timeline && vm.disk.timeline > 1;
+  };
+  Await(follows, Duration{5'000}, kLook);
+  Advance(Duration{Random(1'000)}, /*with_faults=*/false);
+  CutMembers(follower, "ctl", Duration{60'000});
+  cuts_.erase({candidate, "ctl"});
+  KillServer(candidate);
+  AwaitNewPrimary(candidate);
+}
+
+// A primary is replaced, and all who followed its successor are gone. A person names the former
+// one; later the others come back.
+void Simulation::NameTheFormerPrimary() {
+  const std::string old = state_.durable.primary;
+  if (Standbys().empty() || state_.durable.spec.failover.priority.count("db2") > 0) {
+    return;
+  }
+  KillServer(old);
+  Isolate(vms_.at(old), Duration{60'000});
+  if (!AwaitNewPrimary(old)) {
+    return;
+  }
+  Advance(Duration{Random(5'000)}, /*with_faults=*/false);
+  for (auto& [name, vm] : vms_) {
+    if (name != old) {
+      LoseForGood(vm);
+    }
+  }
+  cuts_.clear();
+  Advance(Duration{30'000}, /*with_faults=*/false);
+  person_decided_ = true;
+  acknowledged_.clear();
+  const auto is_primary = [&] {
+    return state_.durable.primary == old && state_.durable.stage == controller::Stage::kRunning;
+  };
+  const auto is_asked_for_or_done = [&] { return state_.durable.target == old || is_primary(); };
+  for (int i = 0; i < 5 && !is_asked_for_or_done(); ++i) {  // the controller may end meanwhile
+    Feed(controller::FailoverRequested{old, true});
+    Await(is_asked_for_or_done, Duration{5'000}, kLook);
+  }
+  if (!Await(is_primary, Duration{60'000}, kLook) && broken_.empty()) {
+    Break(absl::StrCat(
+        "I10: ", old, " was named and is not primary: ", controller::PhaseOf(state_, now_).reason));
+  }
 }
 
 // A primary is cut off and replaced. As long as its lease lasts the store is restored as it was

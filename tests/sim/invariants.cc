@@ -25,7 +25,7 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
     Break(absl::StrCat("I6: ", vm.name, " is primary at epoch ", epoch, ", the store has ",
                        stored_.epoch));
   }
-  if (promoted && archive_) {
+  if (promoted) {
     const auto [timeline, is_new_timeline] = epoch_of_timeline_.emplace(vm.disk.timeline, epoch);
     if (!is_new_timeline) {
       Break(absl::StrCat("I9: timeline ", vm.disk.timeline, " was begun at epoch ",

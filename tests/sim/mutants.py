@@ -7,7 +7,8 @@ copy, so that the code itself has no hooks. What follows the replacement are opt
 Not here are rules that are a second line of defence, as breaking one of them alone breaks nothing: an
 order of a lower epoch (one controller sends none), how long leases are kept in mind (votes are waited for
 at least as long), the epoch of the old primary's word that it is down (it starts at no old epoch), a crashed primary that waits for the controller (what it may acknowledge does not change), a ballot's epoch (agents never report an old one), an old store that is noticed by an agent's epoch (who restores one says so), a lease for who is told to stop,
-the witness's word where time fences (who makes use of that asks for its vote besides).
+the witness's word where time fences (who makes use of that asks for its vote besides), a former
+primary on a timeline of the new one's number (no two have one number).
 
 ADAPTERS are contracts that the model's adapters can
 break; they are flags of the program (pgmahout-sim --break NAME).
@@ -147,13 +148,16 @@ MUTANTS = [
      '  return Stop(world, "switchover", kCleanStopKillAfter);', '  return Wait(world, "switchover");'),
     ("a-former-primary-follows-as-it-is", STANDBY,
      "  if (all_of_it_is_known) {", "  if (all_of_it_is_known || control.timeline > 0) {"),
-    ("a-twin-passes-for-the-parent", STANDBY,
-     "  if (control.timeline == desired.upstream_timeline || may_be_a_twin) {", "  if (control.timeline == desired.upstream_timeline) {"),
     ("the-fork-is-not-compared", STANDBY,
      "                                  control.checkpoint_lsn < desired.fork_lsn;", "                                  control.checkpoint_lsn.valid();"),
-    ("equal-timelines-are-rewound", STANDBY,
-     '    return Rebuild(world, "its timeline is not in the history of the primary");',
-     '    return Rejoin(world, "its timeline is not in the history of the primary");'),
+    ("a-former-primary-never-votes", DESIRED,
+     "durable.accept_data_loss && node == durable.target;", "false && node == durable.target;", "--drill", "former-primary"),
+    ("who-is-named-is-waited-for-in-vain", RECONCILER,
+     "    return world.desired->former_primary_votes\n", "    return false\n", "--drill", "former-primary"),
+    ("two-timelines-of-one-number", DESIRED,
+     "    desired.new_timeline = ", "    desired.new_timeline = 0 * ", "--drill", "two-of-one-number", "--durability", "off"),
+    ("the-lowest-number-is-not-passed-on", PRIMARY,
+     "    step.new_timeline = world.desired->new_timeline;\n", "", "--drill", "two-of-one-number", "--durability", "off"),
     ("standbys-are-not-told-where-to-go", DESIRED,
      "    desired.upstream = durable.primary;\n", ""),
     # The witness

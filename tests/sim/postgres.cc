@@ -24,9 +24,19 @@ uint32_t TimelineAtEnd(const Disk& disk) {
   return last;
 }
 
+// What PostgreSQL compares before it streams: numbers of timelines, and where they end.
+bool HistoriesAgree(const Vm& standby, const Vm& primary) {
+  const std::map<uint32_t, Lsn>& history = primary.disk.history;
+  const uint32_t timeline = standby.disk.timeline;
+  const auto next = history.upper_bound(timeline);
+  const Lsn end = next == history.end() ? LsnAt(primary.disk.flushed) : next->second;
+  return (timeline == 1 || history.count(timeline) > 0) && LsnAt(standby.disk.wal.size()) <= end;
+}
+
 }  // namespace
 
-// Its WAL is the beginning of the primary's; anything else PostgreSQL refuses to stream.
+// Its WAL is the beginning of the primary's; anything else PostgreSQL refuses to stream, unless two
+// timelines have one number.
 bool Simulation::CanFollow(const Vm& standby, const Vm& primary) const {
   const Wal& ours = standby.disk.wal;
   const Wal& theirs = primary.disk.wal;
@@ -73,7 +83,12 @@ void Simulation::Replicate(Vm& standby) {
   if (!reachable) {
     return;  // silence: the connection looks alive for a while
   }
-  if (!primary.server.running || !CanFollow(standby, primary)) {
+  const bool can_follow = CanFollow(standby, primary);
+  if (primary.IsPrimary() && !can_follow && HistoriesAgree(standby, primary)) {
+    Break(absl::StrCat("I7: ", standby.name, " may follow ", primary.name,
+                       ", whose history has the same numbers and is another one"));
+  }
+  if (!primary.server.running || !can_follow) {
     server.receives_from.clear();  // a reset, or a refusal
     return;
   }

@@ -129,7 +129,7 @@ class Simulation {
   void Agent(Vm& vm);
   void Carry(Vm& vm, const agent::Step& step);
   void StopFast(Vm& vm, const agent::Step& step);
-  void Promote(Vm& vm);
+  void Promote(Vm& vm, uint32_t lowest);
   void Copy(Vm& vm, const agent::Step& step);
   void WriteConfig(Vm& vm, const agent::Step& step);
   void Guard(Vm& vm);
@@ -180,7 +180,6 @@ class Simulation {
   void EndCare();
   void CheckCare(const controller::Durable& before, const controller::Event& event);
   void CareExam();
-  bool AwaitCare(bool (Simulation::*is_over)() const, Duration limit);
   bool NothingIsAskedFor() const;
   void PauseExam();
   void MaintenanceExam();
@@ -188,7 +187,10 @@ class Simulation {
   void RestartExam();
 
   // ---- What must work once all is well (exam.cc) ----
+  // Looks every `period`, the first time after the first one. False: it did not come to hold.
+  bool Await(const std::function<bool()>& holds, Duration limit, Duration period);
   void AwaitHealthy(Duration limit, const std::string& after);
+  void LoseForGood(Vm& vm);
   void Exam();
   void LoseThePrimary();
   void LoseTheController();
@@ -198,13 +200,15 @@ class Simulation {
   // ---- Drills (drill.cc) ----
   static const std::map<std::string, void (Simulation::*)()>& Drills();
   void Drill();
-  bool Await(const std::function<bool()>& holds, Duration limit);
+  void KillServer(const std::string& node);
   bool AwaitNewPrimary(const std::string& old);
   std::vector<std::string> Standbys() const;
   void LeaveBehindOnOldTimeline();
   void LoseTheSourceOfARewind();
   void GiveTheWordInVain();
   void TakeThePromiseBack();
+  void BeginOneTimelineTwice();
+  void NameTheFormerPrimary();
   void RestoreOldStoreBesideTwoPrimaries();
 
   // ---- Invariants (invariants.cc) ----

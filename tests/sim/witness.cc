@@ -76,7 +76,7 @@ void Simulation::ApplyWitness() {
 
 // Both at once, or one after the other. With the witness the primary goes on alone; and it is still
 // the primary when all come back. No message is slow: a witness that is heard too late has a fenced
-// primary, as it should, and so has with a short detectAfter one that is heard too late itself.
+// primary, as it should.
 void Simulation::LoseStandbyAndController() {
   const controller::Durable durable = state_.durable;
   if (!broken_.empty()) {
@@ -96,6 +96,7 @@ void Simulation::LoseStandbyAndController() {
   Advance(Duration{12'000}, /*with_faults=*/false);
   const size_t before = committed_;
   Advance(Duration{10'000}, /*with_faults=*/false);
+  is_calm_ = false;
   const bool may_commit = durable.spec.synchronous.durability != DataDurability::kRequired;
   if (broken_.empty() && may_commit != (committed_ > before)) {
     Break(
@@ -105,7 +106,6 @@ void Simulation::LoseStandbyAndController() {
   Advance(Duration{Random(20'000)}, /*with_faults=*/false);
   HealAll();
   AwaitHealthy(Duration{90'000}, "the standby and the controller came back");
-  is_calm_ = false;
   // With a short detectAfter one look that comes late has it given up (without a loss).
   const bool is_patient = durable.spec.failover.detect_after > Duration{1'000};
   if (broken_.empty() && may_commit && is_patient && state_.durable.primary != durable.primary) {

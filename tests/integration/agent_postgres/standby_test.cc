@@ -427,5 +427,62 @@ TEST_F(Pair, CleanlyStoppedPrimaryFollowsAfterMarking) {
   ExpectArrival(db2, db1, "after the switchover");
 }
 
+TEST_F(Pair, CrashedPrimaryThatIsMadeAVoterHasAllItsWal) {
+  db1.Sql("INSERT INTO public.marker VALUES ('only here')");
+  const std::optional<Lsn> flushed = ParseLsn(db1.Value("SELECT pg_current_wal_flush_lsn()"));
+  ASSERT_TRUE(flushed.has_value());
+  ASSERT_TRUE(db1.instance().Kill(Duration{5'000}).ok());
+  db1.desired.assignment = Assignment::kPrepare;
+  ASSERT_TRUE(db1.Run(StepKind::kMarkVoter).ok());
+  ASSERT_TRUE(db1.Run(db1.ConfigureStep(/*detached=*/true)).ok());
+  const absl::Status started = db1.Run(StepKind::kStart);
+  ASSERT_TRUE(started.ok()) << FormatError(started);
+  const Observation voter = db1.LookUntil(
+      [](const Observation& now) { return now.sql.has_value() && now.sql->replayed_all_local; });
+  ASSERT_TRUE(voter.sql.has_value());
+  EXPECT_TRUE(voter.sql->in_recovery);
+  EXPECT_GE(voter.sql->replay_lsn, *flushed);
+  EXPECT_FALSE(voter.diverged.has_value()) << "nobody knows yet what is lost";
+  ASSERT_TRUE(db1.Run(StepKind::kPromote).ok());
+  EXPECT_EQ(db1.Value("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"), "00000002");
+  EXPECT_EQ(db1.Value("SELECT count(*) FROM public.marker WHERE text = 'only here'"), "1");
+}
+
+// Where there is no archive nobody knows which timelines lost candidates have begun. What keeps
+// their numbers free must harm nobody: neither who asks for those histories, nor a server on which
+// an earlier promotion has come to nothing.
+TEST_F(Pair, PromotionBeginsNoTimelineThatALostCandidateMayHaveBegun) {
+  db1.desired.spec.archive_directory.clear();
+  db2.desired.spec.archive_directory.clear();
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  ExpectArrival(db1, db2, "before the switchover");
+  ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  Step promotion = db2.NewStep(StepKind::kPromote);
+  promotion.new_timeline = 4;
+  const absl::Status promoted = db2.Run(promotion);
+  ASSERT_TRUE(promoted.ok()) << FormatError(promoted);
+  EXPECT_EQ(db2.Value("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)"), "00000004");
+
+  for (const char* history : {"/pg_wal/00000002.history", "/pg_wal/00000003.history"}) {
+    fs::copy_file(db2.DataDirectory() + history, db1.DataDirectory() + history);
+  }
+  Step slots = db2.NewStep(StepKind::kEnsureSlots);
+  slots.slots.create = {"pgmahout_db1"};
+  ASSERT_TRUE(db2.Run(slots).ok());
+  Follow(db1, db2);
+  const Observation primary =
+      db2.LookUntil([](const Observation& now) { return now.sql.has_value(); });
+  EXPECT_EQ(primary.sql->parent_timeline, 1u);
+  db1.desired.fork_lsn = primary.sql->fork_lsn;
+  db1.desired.upstream_timeline = 4;
+  db1.desired.parent_timeline = 1;
+  ASSERT_TRUE(db1.Run(StepKind::kMarkStandby).ok());
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
+  ExpectArrival(db2, db1, "after the switchover");
+  ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
+  ASSERT_NO_FATAL_FAILURE(StartStandby(db1));
+}
+
 }  // namespace
 }  // namespace pgmahout::agent

@@ -93,7 +93,18 @@ TEST(Vote, FormerPrimaryIsStoppedAndDoesNotVote) {
   EXPECT_EQ(Decided(world), "vote: stop");
   world = WithData(Assignment::kPrepare, /*standby=*/false);
   EXPECT_EQ(Decided(world), "vote: wait");
-  EXPECT_EQ(Next(world).reason, "cannot vote: it was primary before");
+  EXPECT_EQ(Next(world).reason, "votes only if it is named: it was primary before");
+}
+
+TEST(Vote, FormerPrimaryThatAPersonHasNamedIsMadeAVoter) {
+  World world = WithData(Assignment::kPrepare, /*standby=*/false);
+  world.desired->former_primary_votes = true;
+  EXPECT_EQ(Decided(world), "vote: mark-voter");
+  world.observation.data.standby_signal = true;
+  Configure(world, /*detached=*/true);
+  EXPECT_EQ(Decided(world), "vote: start");
+  world.observation.data.complete = false;
+  EXPECT_EQ(Decided(world), "vote: wait");
 }
 
 TEST(Vote, NodeWithoutDataDoesNotVote) {

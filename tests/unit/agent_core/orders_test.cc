@@ -67,6 +67,24 @@ TEST(Orders, OfALaterControllerEndThoseOfTheEarlier) {
   EXPECT_EQ(orders.lease->deadline, At(12'000));
 }
 
+// Two controllers on copies of one store may count their starts alike.
+TEST(Orders, OfAnotherControllerOfTheSameNumberChangeNothing) {
+  Orders orders;
+  Received first = OrderOf(5, At(1'000));
+  first.order.controller_opening = 77;
+  ASSERT_TRUE(Obey(first, Obeyed(5), &orders));
+  first.sent_at = At(1'500);
+  EXPECT_TRUE(Obey(first, Obeyed(5), &orders)) << "the same one";
+  Received other = OrderOf(6, At(2'000));
+  other.order.controller_opening = 78;
+  EXPECT_FALSE(Obey(other, Obeyed(5), &orders));
+  EXPECT_EQ(orders.desired->epoch, 5U);
+  EXPECT_EQ(orders.opening, 77U);
+  other.order.controller_incarnation = 4;
+  EXPECT_TRUE(Obey(other, Obeyed(5), &orders)) << "it was started later";
+  EXPECT_EQ(orders.opening, 78U);
+}
+
 TEST(Orders, OfAnEarlierControllerChangeNothing) {
   Orders orders;
   ASSERT_TRUE(Obey(OrderOf(5, At(1'000)), Obeyed(5), &orders));

@@ -59,6 +59,13 @@ TEST(Promotion, ComesAfterTheQuorumIsInForce) {
   EXPECT_EQ(Decided(world), "be-primary: promote");
 }
 
+TEST(Promotion, BeginsNoTimelineThatMayHaveBeenBegunBefore) {
+  World world = Running(Assignment::kPrimary, /*standby=*/true);
+  GrantLease(world, Duration{10'000});
+  world.desired->new_timeline = 5;
+  EXPECT_EQ(Next(world).new_timeline, 5U);
+}
+
 // A reload costs the outage tens of milliseconds; what else differs can wait for the promotion.
 TEST(Promotion, NeedsTheQuorumInForceAndNothingElse) {
   World world = Running(Assignment::kPrimary, /*standby=*/true);

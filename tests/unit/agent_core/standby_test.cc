@@ -102,22 +102,6 @@ TEST(Rejoin, OneWhoseTimelineNumberWasTakenTwiceIsCopied) {
   EXPECT_EQ(Decided(world), "be-standby: base-backup");
 }
 
-// It was promoted to timeline 2 and lost before anybody knew; another one then took the same
-// number, and timeline 3 left that one. An archive would have told the other one that 2 was taken.
-TEST(Rejoin, OneWhoseTimelineMayBeATwinOfTheParentIsCopied) {
-  World world = FormerPrimary("shut down", 2, Lsn{999});
-  world.desired->upstream_timeline = 3;
-  world.desired->parent_timeline = 2;
-  world.memory.started_epoch = kEpoch - 2;
-  EXPECT_EQ(Decided(world), "be-standby: base-backup");
-  World was_the_last = world;
-  was_the_last.memory.started_epoch = kEpoch - 1;
-  EXPECT_EQ(Decided(was_the_last), "be-standby: mark-standby");
-  World has_archive = world;
-  has_archive.desired->spec.archive_directory = "/archive";
-  EXPECT_EQ(Decided(has_archive), "be-standby: mark-standby");
-}
-
 TEST(Rejoin, NothingIsTouchedBeforeThePrimaryIsConfirmed) {
   World world = FormerPrimary("in production", 1, Lsn{2'000});
   world.desired->may_rebuild = false;

@@ -137,6 +137,8 @@ std::string NameOf(StepKind kind) {
       return "rewind";
     case StepKind::kMarkStandby:
       return "mark-standby";
+    case StepKind::kMarkVoter:
+      return "mark-voter";
     case StepKind::kEnsureRoles:
       return "roles";
     case StepKind::kEnsureSlots:

@@ -18,9 +18,11 @@ Durable Full() {
   durable.primary = "db2";
   durable.timeline = 3;
   durable.fork_lsn = Lsn{0x3000158};
+  durable.timelines_ahead = 6;
   durable.quorum = Quorum{1, {"db1", "db3"}};
   durable.older = {Quorum{0, {}}, Quorum{1, {"db3"}}};
   durable.sole_copy = true;
+  durable.lost_wal_end = Lsn{0x30001A0};
   durable.planned = true;
   durable.target = "db3";
   durable.accept_data_loss = true;

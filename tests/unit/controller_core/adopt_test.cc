@@ -41,6 +41,7 @@ TEST(Adoption, GoesOnAtTheTimelineThatItFinds) {
   EXPECT_EQ(outcome.state.durable.timeline, 9U);
   EXPECT_EQ(outcome.state.durable.fork_lsn, Wal(3));
   EXPECT_EQ(outcome.state.durable.system_identifier, 7U);
+  EXPECT_EQ(DesiredFor(outcome.state, "db1").new_timeline, 9U) << "the next epoch's is 10";
 }
 
 TEST(Adoption, StandbysMayBeTakenOverWhenTheirTurnComes) {

@@ -196,6 +196,20 @@ TEST(ForcedOut, GoesOnWithTheMostAdvancedDataThatCanBeHad) {
   }
 }
 
+// Agents of a controller that is silent give their streams up and dial again.
+TEST(ForcedOut, CountsWhoHasReportedAndDialsAgain) {
+  ClusterState state = NobodyRuns();
+  state.members.at("db3").connected = false;
+  state.members.at("db3").last_heard = kNow - Duration{15'000};
+  EXPECT_EQ(GoesOnWith(state), "db3");
+}
+
+TEST(ForcedOut, ForgetsHowFarAnotherPrimaryHadCome) {
+  ClusterState state = NobodyRuns();
+  state.durable.lost_wal_end = Wal(900);
+  EXPECT_LT(Advance(state, FailoverRequested{"", true}, kNow).state.durable.lost_wal_end, Wal(900));
+}
+
 TEST(ForcedOut, StaysWithTheStoredPrimaryWhereNobodyIsHeard) {
   ClusterState state = NobodyRuns();
   for (const char* node : {"db1", "db2", "db3"}) {

@@ -109,6 +109,19 @@ TEST(Asynchronous, CandidateThatIsLostTooIsReplacedWithinTheSameBound) {
       << drive.PhaseReason();
 }
 
+TEST(Asynchronous, ControllerThatEndsMeanwhileKnowsHowMuchIsLost) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.RestartController();
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); }, Duration{60'000}))
+      << drive.PhaseReason();
+  EXPECT_NE(drive.MessageOf("promote-asynchronous").find("at least 0 bytes are lost"),
+            std::string::npos)
+      << drive.MessageOf("promote-asynchronous");
+  EXPECT_FALSE(drive.durable().lost_wal_end.valid()) << "it was about that loss";
+}
+
 // What was acknowledged while two standbys had to confirm it is no less promised because the spec
 // says `off` now; and who went on alone under `preferred` promised that nobody is promoted unasked.
 TEST(Asynchronous, SpecTakesBackNoPromiseMadeBefore) {
@@ -181,6 +194,67 @@ TEST(AcceptDataLoss, WaitsForAVoteThatMakesTheLossSmaller) {
   drive.Pass(Duration{1'000});
   drive.node("db3").votes = true;
   EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); })) << drive.PhaseReason();
+}
+
+// db2 took over and is gone for good, and so is db3. What is left is the primary of before.
+Drive OnlyAFormerPrimaryIsLeft() {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db1");
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); }));
+  drive.KillVm("db3");
+  drive.KillVm("db2");
+  drive.Pass(Duration{10'000});
+  drive.BootVm("db1");
+  drive.Pass(Duration{30'000});
+  EXPECT_EQ(drive.PhaseName(), "NoPrimary");
+  return drive;
+}
+
+TEST(AcceptDataLoss, FormerPrimaryVotesIfItIsNamed) {
+  Drive drive = OnlyAFormerPrimaryIsLeft();
+  EXPECT_NE(drive.PhaseReason().find("db1 was primary before and votes only if it is named "
+                                     "(--to db1)"),
+            std::string::npos)
+      << drive.PhaseReason();
+  drive.Feed(FailoverRequested{"", true});
+  drive.Pass(Duration{30'000});
+  EXPECT_EQ(drive.PhaseName(), "NoPrimary") << "whoever names nobody does not mean it";
+  drive.Feed(FailoverRequested{"db1", true});
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db1"); })) << drive.PhaseReason();
+  EXPECT_EQ(drive.durable().timeline, drive.durable().epoch) << "not the one of before";
+}
+
+TEST(AcceptDataLoss, NobodyIsPromotedInPlaceOfTheOneThatWasNamed) {
+  Drive drive = Drive::Healthy();
+  drive.KillVm("db3");
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kFencing; }));
+  drive.Feed(FailoverRequested{"db3", true});
+  drive.Pass(Duration{60'000});
+  EXPECT_NE(drive.PhaseReason().find("NoPrimary: waits for db3, which was named: its agent is not "
+                                     "heard"),
+            std::string::npos)
+      << drive.PhaseReason();
+  drive.Feed(FailoverRequested{"", true});
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db2"); })) << drive.PhaseReason();
+}
+
+// A server that cannot become consistent starts and lets nobody in.
+TEST(AcceptDataLoss, PromotionThatGetsNowhereIsBrokenOff) {
+  Drive drive = OnlyAFormerPrimaryIsLeft();
+  drive.node("db1").promotes = false;
+  drive.Feed(FailoverRequested{"db1", true});
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().stage == Stage::kPromoting; }));
+  drive.BootVm("db3");
+  EXPECT_FALSE(CheckFailover(drive.state(), {"db3", true}, drive.now()).ok()) << "give it time";
+  drive.Pass(Duration{10'000});
+  ASSERT_EQ(drive.durable().stage, Stage::kPromoting) << drive.PhaseReason();
+  EXPECT_FALSE(CheckFailover(drive.state(), {"", true}, drive.now()).ok());
+  EXPECT_FALSE(CheckFailover(drive.state(), {"db3", false}, drive.now()).ok());
+  ASSERT_TRUE(CheckFailover(drive.state(), {"db3", true}, drive.now()).ok());
+  drive.Feed(FailoverRequested{"db3", true});
+  EXPECT_TRUE(drive.PassUntil([&] { return drive.IsRunning("db3"); }, Duration{60'000}))
+      << drive.PhaseReason();
 }
 
 // What was accepted is this loss, not the next one.

@@ -274,7 +274,7 @@ void Drive::BePrimary(const std::string& name, const DesiredState& desired) {
     report.timeline = 1;
   } else if (!toy.was_primary) {
     report.parent_timeline = report.timeline;
-    report.timeline += 1;
+    report.timeline = std::max(report.timeline + 1, desired.new_timeline);
     report.fork_lsn = toy.lsn;
   }
   toy.was_primary = true;
@@ -341,10 +341,11 @@ void Drive::BeStandby(const std::string& name, const DesiredState& desired) {
 }
 
 void Drive::Prepare(ToyNode& toy, const DesiredState& desired) {
-  if (toy.was_primary) {
+  if (toy.was_primary && !desired.former_primary_votes) {
     StopServer(toy, /*clean=*/false);
     return;
   }
+  toy.was_primary = false;
   toy.report.receiver_streaming = false;
   toy.follows.clear();
   const bool is_left = desired.hands_off && toy.report.server != ServerState::kRunning;

@@ -380,5 +380,25 @@ TEST(LostCandidate, OneThatDialsAgainIsNotLost) {
   EXPECT_EQ(drive.durable().epoch, 2U);
 }
 
+// Whoever was told to become primary at an epoch may have begun that epoch's timeline unheard.
+TEST(Timelines, EachEpochHasItsOwn) {
+  Drive drive = Drive::Healthy(SpecOf(4));
+  EXPECT_EQ(drive.Desired("db1").new_timeline, 1U);
+  EXPECT_EQ(drive.Desired("db2").new_timeline, 0U) << "a standby begins none";
+  drive.node("db2").promotes = false;
+  drive.KillVm("db1");
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().primary == "db2"; }));
+  EXPECT_EQ(drive.Desired("db2").new_timeline, 2U);
+  drive.KillVm("db2");
+  drive.Pass(Duration{10'000});
+  drive.BootVm("db2");  // it never was primary, and still has all that was acknowledged
+  drive.node("db2").promotes = true;
+  ASSERT_TRUE(
+      drive.PassUntil([&] { return drive.durable().stage == Stage::kRunning; }, Duration{60'000}))
+      << drive.PhaseReason();
+  EXPECT_EQ(drive.durable().epoch, 3U);
+  EXPECT_EQ(drive.durable().timeline, 3U);
+}
+
 }  // namespace
 }  // namespace pgmahout::controller

@@ -38,6 +38,11 @@ TEST(Plan, OfAFailoverSaysWhatIsAccepted) {
   ExpectStep(drive, FailoverRequested{"", false}, "if the votes cover every acknowledged commit");
   ExpectStep(drive, FailoverRequested{"db2", true}, "db2 is promoted once db1's lease is over");
   EXPECT_EQ(Steps(drive, FailoverRequested{"", false}).find("leads to"), std::string::npos);
+  Drive promoting = Drive::Healthy(spec);
+  promoting.node("db2").promotes = false;
+  promoting.Crash("db1");
+  ASSERT_TRUE(promoting.PassUntil([&] { return promoting.durable().primary == "db2"; }));
+  ExpectStep(promoting, FailoverRequested{"db3", true}, "epoch 3: db2 gets no more leases");
   drive.node("db2").votes = false;
   drive.node("db3").votes = false;
   drive.Crash("db1");

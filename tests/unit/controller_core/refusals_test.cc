@@ -36,6 +36,13 @@ TEST(FailoverRequest, IsFineOnceThePrimaryIsGoneOrDown) {
   EXPECT_EQ(Detail(CheckFailover(state, {"db9", false}, kNow)), "db9 is no standby");
 }
 
+TEST(FailoverRequest, NamesNobodyWhoIsNeverPromoted) {
+  ClusterState state = Voted();
+  state.durable.spec.failover.priority["db3"] = 0;
+  EXPECT_EQ(Detail(CheckFailover(state, {"db3", true}, kNow)), "db3 has failover.priority 0");
+  EXPECT_TRUE(CheckFailover(state, {"db2", true}, kNow).ok());
+}
+
 TEST(FailoverRequest, ThatCameTooLateChangesNothing) {
   const Outcome outcome = Advance(Settled(), FailoverRequested{"db2", true}, kNow);
   EXPECT_FALSE(outcome.durable_changed) << "the primary runs again";

@@ -57,6 +57,13 @@ TEST(ResumeOldPrimary, NeedsTheUntouchedDataOfAServerThatIsHeldStopped) {
         [](ClusterState& state) { state.durable.spec.failover.priority["db1"] = 0; }},
        {"what it reports is not believed",
         [](ClusterState& state) { state.members.at("db1").doubt = "it reports WAL of tomorrow"; }},
+       {"a person has named another one, which can be heard",
+        [](ClusterState& state) {
+          LetDb2DialIn(state);
+          state.stage_since = kNow - Duration{60'000};
+          state.durable.target = "db2";
+          state.durable.accept_data_loss = true;
+        }},
        {"somebody was promoted after it, by a store that is lost",
         [](ClusterState& state) { LetDb2Vote(state, 2); }},
        {"a standby may still vote", LetDb2DialIn},

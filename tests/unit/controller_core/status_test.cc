@@ -27,6 +27,9 @@ TEST(Phase, OfAChangeOfPrimaryTellsWhetherItWasPlanned) {
   ClusterState state = Promoting();
   EXPECT_EQ(PhaseNow(state).name, "FailingOver");
   EXPECT_EQ(PhaseNow(state).reason, "promoting db2");
+  state.stage_since = kNow - Duration{10'000};
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("promoting db2, which takes long (streaming); to"));
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("--accept-data-loss --to NODE"));
   state.durable.planned = true;
   EXPECT_EQ(PhaseNow(state).name, "SwitchingOver");
   state = Voted();
@@ -56,6 +59,40 @@ TEST(Phase, NamesWhoseVoteIsMissingAndWhichStepFails) {
   EXPECT_THAT(PhaseNow(state).reason, HasSubstr("db3 is not heard"));
   state.stage_since = kNow - Duration{9'999};
   EXPECT_EQ(PhaseNow(state).name, "FailingOver") << "ten seconds are no reason to call somebody";
+}
+
+TEST(Phase, TellsWhoVotesOnlyIfItIsNamed) {
+  ClusterState state = Voted();
+  Report& former = ReportFrom(state, "db2");
+  former.ballot.reset();
+  former.started_epoch = 1;
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("db2 has not voted yet")) << "it may still come";
+  former.server = ServerState::kStopped;
+  EXPECT_THAT(PhaseNow(state).reason,
+              HasSubstr("db2 was primary before and votes only if it is named (--to db2)"));
+  former.started_epoch = 0;
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("db2 has not voted yet"));
+  former.started_epoch = 1;
+  former.data_is_complete = false;
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("db2 has not voted yet"));
+}
+
+TEST(Phase, TellsWhyTheOneThatWasNamedIsNotPromoted) {
+  ClusterState state = Voted();
+  state.durable.accept_data_loss = true;
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("the votes do not cover"));
+  state.durable.target = "db2";
+  EXPECT_THAT(
+      PhaseNow(state).reason,
+      HasSubstr("waits for db2, which was named: it has voted; the lease of db1 is not over"));
+  ReportFrom(state, "db2").ballot->epoch = 1;
+  EXPECT_THAT(PhaseNow(state).reason,
+              HasSubstr("waits for db2, which was named: it has not voted yet"));
+  ReportFrom(state, "db2").replay_paused = true;
+  EXPECT_THAT(PhaseNow(state).reason,
+              HasSubstr("waits for db2, which was named: its WAL replay is paused"));
+  state.durable.accept_data_loss = false;
+  EXPECT_THAT(PhaseNow(state).reason, HasSubstr("nobody can be promoted"));
 }
 
 TEST(Phase, TellsWhoHasTheNewestCommitsWhenAllHaveVoted) {

@@ -216,7 +216,19 @@ TEST(PromoteAcceptingLoss, NeedsAFencedPrimaryAndEveryVoteThatCanBeHad) {
           ReportFrom(state, "db3").ballot.reset();
           state.stage_since = kNow - Duration{100};
         }},
-       {"nobody voted", [](ClusterState& state) { Silence(state, "db2"); }}});
+       {"nobody voted", [](ClusterState& state) { Silence(state, "db2"); }},
+       {"another one was named, however long it does not vote",
+        [](ClusterState& state) { state.durable.target = "db3"; }}});
+}
+
+TEST(PromoteAcceptingLoss, TakesTheOneThatWasNamedAlsoWhereAnotherIsAhead) {
+  ClusterState state = LossAccepted();
+  state.durable.sole_copy = true;  // no votes prove anything
+  state.members.at("db3").last_heard = kNow;
+  ReportFrom(state, "db3").ballot = Ballot{2, 1, Wal(111)};
+  EXPECT_EQ(Advance(state, Tick{}, kNow).state.durable.primary, "db3");
+  state.durable.target = "db2";
+  EXPECT_EQ(Advance(state, Tick{}, kNow).state.durable.primary, "db2");
 }
 
 TEST(PromoteAcceptingLoss, DoesNotWaitForWhatCannotCome) {
@@ -233,15 +245,12 @@ TEST(PromoteAcceptingLoss, DoesNotWaitForWhatCannotCome) {
                          ReportFrom(state, "db3").data_is_complete = false;
                          state.stage_since = kNow - Duration{100};
                        }},
-                      {"who has not voted has data of another cluster",
-                       [](ClusterState& state) {
+                      {"who has not voted has data of another cluster", [](ClusterState& state) {
                          state.members.at("db3").last_heard = kNow;
                          ReportFrom(state, "db3").ballot.reset();
                          ReportFrom(state, "db3").system_identifier = 1;
                          state.stage_since = kNow - Duration{100};
-                       }},
-                      {"the target does not vote in time",
-                       [](ClusterState& state) { state.durable.target = "db3"; }}});
+                       }}});
 }
 
 }  // namespace

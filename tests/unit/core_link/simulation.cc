@@ -307,6 +307,7 @@ void Simulation::Perform(ToyVm& vm, const agent::Step& step) {
       Copy(vm, step);
       return;
     case agent::StepKind::kMarkStandby:
+    case agent::StepKind::kMarkVoter:
       vm.disk.standby_signal = true;
       break;
     case agent::StepKind::kEnsureRoles:

@@ -164,6 +164,8 @@ DesiredState FullDesiredState() {
   desired.clean_stop = true;
   desired.hands_off = true;
   desired.rebuild_directory = 3;
+  desired.new_timeline = 7;
+  desired.former_primary_votes = true;
   desired.restart_server = 1'700'000'000'123'456;
   desired.adopt = true;
   return desired;
@@ -212,6 +214,7 @@ TEST(Orders, ArriveAsTheyWereSent) {
   Order order;
   order.answers = 9;
   order.controller_incarnation = 3;
+  order.controller_opening = 0xfedc'ba98'7654'3210;
   order.epoch = 5;
   order.generation = 8;
   order.lease = Duration(10'000);
@@ -220,6 +223,7 @@ TEST(Orders, ArriveAsTheyWereSent) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->answers, 9U);
   EXPECT_EQ(again->controller_incarnation, 3U);
+  EXPECT_EQ(again->controller_opening, order.controller_opening);
   EXPECT_EQ(again->epoch, 5U);
   EXPECT_EQ(again->generation, 8U);
   EXPECT_EQ(again->lease, Duration(10'000));

@@ -61,6 +61,23 @@ TEST_F(OpenTest, IncarnationGrowsByOneEachTime) {
   }
 }
 
+TEST_F(OpenTest, IncarnationThatWasRaisedIsNotTakenBack) {
+  {
+    const auto store = OpenOrFail(path_);
+    ASSERT_TRUE(store->RaiseIncarnation(7).ok());
+    EXPECT_EQ(store->incarnation(), 7U);
+    ASSERT_TRUE(store->RaiseIncarnation(3).ok());
+    EXPECT_EQ(store->incarnation(), 7U) << "at least, it said";
+  }
+  EXPECT_EQ(OpenOrFail(path_)->incarnation(), 8U);
+}
+
+TEST_F(OpenTest, EachOpeningIsToldApart) {
+  const uint64_t first = OpenOrFail(path_)->opening();
+  EXPECT_NE(first, 0U);
+  EXPECT_NE(OpenOrFail(path_)->opening(), first);
+}
+
 TEST_F(OpenTest, IncarnationGrowsAlsoAfterADeathRightAfterOpening) {
   ASSERT_EQ(OpenOrFail(path_)->incarnation(), 1U);
   const int exit_code = RunInChild([&] {
