@@ -16,6 +16,7 @@ from vm_fleet import VmFleet  # noqa: E402
 from fleet import wait_for  # noqa: E402
 
 SHORT = 15
+LITTLE = 1 << 20  # bytes; a switchover is refused to a standby that lags
 
 
 def p99(values):
@@ -24,6 +25,7 @@ def p99(values):
 
 
 def measure(fleet, name, runs, **options):
+    age(fleet)
     lost_before = len(fleet.recorder.lost_rows())
     measurements = []
     for number in range(runs):
@@ -42,8 +44,9 @@ def measure(fleet, name, runs, **options):
 
 
 def age(fleet):
-    """Servers that have run for a day recycle their WAL segments; in new ones each is made and filled with zeros,
-    which a switchover would wait for. wal_keep_size is 16 segments, and a few more are kept ready."""
+    """Servers that have run for a day recycle their WAL segments. In new ones, and in those that have seen more
+    failovers than writes, each is made and filled with zeros, which a switchover would wait for. wal_keep_size is
+    16 segments, and a few more are kept ready."""
     primary = fleet.wait_for_primary()
     for _ in range(16 + 8):
         fleet.psql(primary, "SELECT pg_logical_emit_message(true, 'bench', '')")
@@ -55,6 +58,7 @@ def age(fleet):
         fleet.wait_until_level()
         for node in fleet.nodes:
             fleet.psql(node, "CHECKPOINT")
+    wait_for(lambda: all(m["lagBytes"] < LITTLE for m in fleet.cluster_json()["members"]), 60, "all to have replayed it")
 
 
 def round_up(milliseconds):
@@ -77,7 +81,6 @@ def run(arguments):
     results = []
     with VmFleet(major=arguments.postgres) as fleet:
         fleet.create(*changes)
-        age(fleet)
         for name in arguments.fault or FAULTS:
             options = {"seconds": SHORT} if arguments.short and name == "controller_down" else {}
             results.append(measure(fleet, name, arguments.runs, **options))
