@@ -53,7 +53,7 @@ Conductor::Conductor(
 
 Conductor::~Conductor() = default;
 
-absl::Status Conductor::Start(bool restored) {
+absl::Status Conductor::Start(const NodeAddresses& addresses, bool restored) {
   awake_at_ = clock_.Now();
   PGM_ASSIGN_OR_RETURN(const std::vector<controller::Record> records, store_.List(kClusterKind));
   for (const controller::Record& record : records) {
@@ -64,7 +64,7 @@ absl::Status Conductor::Start(bool restored) {
     auto cluster = std::make_unique<Cluster>();
     cluster->name = record.key;
     cluster->version = record.version;
-    cluster->state = Restore(*std::move(durable), clock_.Now());
+    cluster->state = Restore(*std::move(durable), clock_.Now(), addresses);
     PGM_ASSIGN_OR_RETURN(cluster->replication_password,
                          secrets_.OpenReplicationPassword(
                              record.key, cluster->state.durable.replication_password_sealed));

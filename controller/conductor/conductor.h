@@ -61,9 +61,10 @@ class Conductor : public AgentListener {
       EventLoop& loop, const Clock& clock, Store& store, Secrets& secrets, NamesRouter& names);
   ~Conductor() override;
 
-  // Reads all clusters from the store and begins to tick. `restored`: somebody says that the store
-  // is an old copy; no cluster gets orders until all its members have reported.
-  absl::Status Start(bool restored = false);
+  // Reads all clusters from the store and begins to tick. `addresses`: where each node was last;
+  // while its agent has not come back yet, the others go on to let it in. `restored`: somebody says
+  // that the store is an old copy; no cluster gets orders until all its members have reported.
+  absl::Status Start(const NodeAddresses& addresses, bool restored);
 
   // What Arrived() would refuse: AlreadyExists while another process of the node talks.
   absl::Status CheckArrival(const AgentHello& hello) const;

@@ -216,6 +216,15 @@ absl::StatusOr<std::map<std::string, v1::StoredNode>> Registry::Nodes() {
   return ListAll<v1::StoredNode>(store_, kNodeKind);
 }
 
+absl::StatusOr<std::map<std::string, std::string>> Registry::Addresses() {
+  PGM_ASSIGN_OR_RETURN(const auto nodes, Nodes());
+  std::map<std::string, std::string> addresses;
+  for (const auto& [name, node] : nodes) {
+    addresses[name] = node.address();
+  }
+  return addresses;
+}
+
 absl::StatusOr<v1::StoredNode> Registry::FindNode(const std::string& node) {
   const absl::StatusOr<Record> record = store_.Get(kNodeKind, node);
   if (absl::IsNotFound(record.status())) {

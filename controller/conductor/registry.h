@@ -55,6 +55,8 @@ class Registry {
                                const std::string& csr_pem);
 
   absl::StatusOr<std::map<std::string, v1::StoredNode>> Nodes();
+  // The address that each node's agent has told last.
+  absl::StatusOr<std::map<std::string, std::string>> Addresses();
   absl::StatusOr<v1::StoredNode> FindNode(const std::string& node);
   // What an agent said of itself; PermissionDenied if the node is not registered, AlreadyExists if
   // another state directory has used its certificate before.

@@ -459,7 +459,10 @@ bool HasAgent(const ClusterState& state, const std::string& node) {
   return FindAgent(state, node) != nullptr;
 }
 
-ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
+ClusterState Restore(Durable durable,
+                     BootTime now,
+                     const NodeAddresses& addresses,
+                     const Timing& timing) {
   ClusterState state;
   state.started_at = now;
   state.stage_since = now;
@@ -475,6 +478,11 @@ ClusterState Restore(Durable durable, BootTime now, const Timing& timing) {
   state.witness.last_heard = now;
   state.witness.not_streaming_since = now;
   state.durable = std::move(durable);
+  for (const auto& [node, address] : addresses) {
+    if (MemberView* agent = FindAgent(state, node); agent != nullptr) {
+      agent->address = address;
+    }
+  }
   return state;
 }
 

@@ -5,6 +5,7 @@
 // next, quorum.cc for who must confirm a commit, names.cc for what DNS says.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,9 +36,15 @@ struct Timing {
 
 Outcome Advance(ClusterState state, const Event& event, BootTime now, const Timing& timing = {});
 
+// Where each agent was last, by node.
+using NodeAddresses = std::map<std::string, std::string>;
+
 // The state a controller starts with: what the store holds, and the worst about the rest: any
 // member may have been given a lease a moment before the restart.
-ClusterState Restore(Durable durable, BootTime now, const Timing& timing = {});
+ClusterState Restore(Durable durable,
+                     BootTime now,
+                     const NodeAddresses& addresses = {},
+                     const Timing& timing = {});
 
 // A new cluster. Nothing is durable yet: Advance(Tick) goes on.
 ClusterState Create(ClusterSpec spec, std::string sealed_replication_password, BootTime now);

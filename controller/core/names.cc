@@ -23,14 +23,15 @@ std::vector<std::string> StandbyAddresses(const ClusterState& state) {
 }
 
 bool NamesAreWanted(const Turn& turn) {
+  // A controller that has just begun may have an old store: first the primary's agent comes back.
   return turn.durable().stage == Stage::kRunning && !turn.spec().dns.primary.empty() &&
-         !turn.state().members.at(turn.durable().primary).address.empty();
+         turn.state().members.at(turn.durable().primary).report.has_value();
 }
 
 // Right after a restart of this controller nobody seems to stream; only the primary tells.
 bool WhoStreamsIsKnown(const Turn& turn) {
   const MemberView& primary = turn.state().members.at(turn.durable().primary);
-  return primary.report.has_value() && primary.report->writable_epoch == turn.durable().epoch;
+  return primary.report->writable_epoch == turn.durable().epoch;
 }
 
 NameRecords Wanted(const Turn& turn) {

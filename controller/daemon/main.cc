@@ -111,7 +111,8 @@ absl::Status Run(const ControllerConfig& config, bool restored, ServiceStatus* s
   Secrets secrets(*store, std::move(box));
   Registry registry(*store, *authority, clock);
   Conductor conductor(loop, clock, *store, secrets, names);
-  PGM_RETURN_IF_ERROR(conductor.Start(restored));
+  PGM_ASSIGN_OR_RETURN(const NodeAddresses addresses, registry.Addresses());
+  PGM_RETURN_IF_ERROR(conductor.Start(addresses, restored));
 
   AgentService agents(loop, conductor, registry);
   EnrollmentService enrollment(loop, conductor, registry);

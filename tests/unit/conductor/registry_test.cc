@@ -52,6 +52,14 @@ TEST_F(RegistryTest, NobodyGetsACertificateOfTheController) {
   EXPECT_EQ(registry_.FindNode("db1")->address(), "10.0.0.1") << "nothing was changed";
 }
 
+TEST_F(RegistryTest, KnowsTheAddressThatEachNodeToldLast) {
+  ASSERT_TRUE(Join("db1", "10.0.0.1").ok());
+  ASSERT_TRUE(Join("db2", "10.0.0.2").ok());
+  ASSERT_TRUE(registry_.Seen("db2", "10.0.0.9", "0.1.0", "state").ok());
+  const std::map<std::string, std::string> expected = {{"db1", "10.0.0.1"}, {"db2", "10.0.0.9"}};
+  EXPECT_EQ(*registry_.Addresses(), expected);
+}
+
 TEST_F(RegistryTest, RefusedJoinLeavesTheTokenOpen) {
   const auto token = registry_.CreateToken("db1", 60);
   ASSERT_TRUE(token.ok());

@@ -2,7 +2,12 @@
 // DNS: the primary's name moves only after a confirmed promotion, and publishing never gives up.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <variant>
+
+#include "controller/core/advance.h"
 #include "tests/unit/controller_core/drive.h"
+#include "tests/unit/controller_core/states.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -115,6 +120,32 @@ TEST(Names, RestartOfTheControllerTakesNoStandbyOutOfThem) {
     ASSERT_EQ(drive.durable().names, before);
   }
   EXPECT_TRUE(drive.IsHealthy()) << drive.PhaseReason();
+}
+
+// The store may be an old copy; the agents tell.
+TEST(Names, AreNotPublishedBeforeThePrimaryIsHeard) {
+  const auto publishes = [](ClusterState state) {
+    const Outcome outcome = Advance(std::move(state), Tick{}, kNow);
+    return std::any_of(outcome.effects.begin(), outcome.effects.end(), [](const Effect& effect) {
+      return std::holds_alternative<PublishNames>(effect);
+    });
+  };
+  const ClusterState settled = Settled();
+  ClusterState state = Restore(settled.durable, kNow, {{"db1", "10.0.0.1"}});
+  EXPECT_FALSE(publishes(state));
+  state.members.at("db1").report = settled.members.at("db1").report;
+  EXPECT_TRUE(publishes(state));
+}
+
+// Whose agent comes back later is let in by the servers of the others all the same.
+TEST(Restore, KnowsWhereTheAgentsWere) {
+  Durable durable = Settled().durable;
+  durable.spec.witness = "db9";
+  const NodeAddresses addresses = {{"db2", "10.0.0.2"}, {"db9", "10.0.0.9"}, {"db7", "10.0.0.7"}};
+  const DesiredState desired = DesiredFor(Restore(durable, kNow, addresses), "db1");
+  EXPECT_EQ(desired.members,
+            (std::vector<Member>{{"db1", "", 5432}, {"db2", "10.0.0.2", 5432}, {"db3", "", 5432}}));
+  EXPECT_EQ(desired.witness, (Member{"db9", "10.0.0.9", 0}));
 }
 
 }  // namespace

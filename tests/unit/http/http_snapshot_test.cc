@@ -44,7 +44,7 @@ class SnapshotOfTest : public ::testing::Test {
     ASSERT_TRUE(box.ok()) << box.status();
     secrets_ = std::make_unique<Secrets>(*store_, *std::move(box));
     conductor_ = std::make_unique<Conductor>(loop_, SystemClock(), *store_, *secrets_, names_);
-    ASSERT_TRUE(conductor_->Start().ok());
+    ASSERT_TRUE(conductor_->Start({}, false).ok());
   }
 
   // As an administrator and an agent do it.
