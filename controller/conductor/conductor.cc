@@ -71,7 +71,7 @@ absl::Status Conductor::Start(const NodeAddresses& addresses, bool restored) {
     PGM_ASSIGN_OR_RETURN(cluster->credentials, secrets_.Verifiers(cluster->state.durable.spec));
     clusters_[record.key] = std::move(cluster);
     if (restored) {
-      Enqueue(record.key, StoreIsOld{"it was started with --restored"});
+      Enqueue(record.key, StoreIsOld{"it was started with --restored", store_.incarnation()});
     }
   }
   loop_.Every(kTickPeriod, [this] {
@@ -173,7 +173,7 @@ void Conductor::NoticeOldStore(const std::string& node, const Report& report) {
                {{"error", std::string(raised.message())}});
   }
   for (const std::string& name : Names()) {
-    Enqueue(name, StoreIsOld{evidence});
+    Enqueue(name, StoreIsOld{evidence, store_.incarnation()});
   }
 }
 

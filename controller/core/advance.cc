@@ -55,7 +55,7 @@ void Absorb(const Turn& turn, const WatchInterrupted& event) {
 }
 
 void Absorb(const Turn& turn, const StoreIsOld& event) {
-  Quarantine(turn, event.evidence);
+  Quarantine(turn, event.evidence, event.incarnation);
 }
 
 void Absorb(const Turn& turn, const AgentConnected& event) {

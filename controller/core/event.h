@@ -23,6 +23,7 @@ struct WatchInterrupted {
 // The store is older than the agents: somebody says so, or they have obeyed a later one.
 struct StoreIsOld {
   std::string evidence;
+  uint64_t incarnation = 0;  // of the store by now; higher than any that an agent has told of
 };
 
 struct AgentConnected {

@@ -13,7 +13,8 @@ namespace {
 // Agents of a silent controller give their streams up and dial again: a report counts that long.
 constexpr Duration kReportIsFresh{20'000};
 
-// What the zone holds may have been published by the lost store. Later changes must count as newer.
+// What the zone holds may have been published by the lost store, or by one that was restored from
+// the same copy before. Later changes must count as newer.
 constexpr uint64_t kChangesSkipped = 1'000'000;
 
 // No store is older than that many changes of primary. An agent that claims more talks nonsense.
@@ -123,7 +124,9 @@ void AdoptPrimary(const Turn& turn, absl::string_view rule) {
 
 }  // namespace
 
-void Quarantine(const Turn& turn, absl::string_view evidence) {
+void Quarantine(const Turn& turn, absl::string_view evidence, uint64_t incarnation) {
+  uint64_t& change = turn.durable().names.change;
+  change = std::max(change, incarnation * kChangesSkipped);
   if (turn.durable().quarantined) {
     return;
   }
@@ -145,7 +148,7 @@ void AdoptEpoch(const Turn& turn, const std::string& node, const Report& report)
   const std::string evidence = absl::StrCat(node, " has obeyed epoch ", report.epoch,
                                             ", the store knows ", turn.durable().epoch);
   turn.durable().epoch = report.epoch;
-  Quarantine(turn, evidence);
+  Quarantine(turn, evidence, /*incarnation=*/0);
 }
 
 void LeaveQuarantineByForce(const Turn& turn, const std::string& target) {

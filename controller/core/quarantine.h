@@ -14,7 +14,9 @@
 namespace pgmahout::controller {
 
 // Durable. Nothing but QuarantineRules() acts until it ends.
-void Quarantine(const Turn& turn, absl::string_view evidence);
+// `incarnation`: of the store, if it is known; names that this controller publishes are newer than
+// those of every controller before it.
+void Quarantine(const Turn& turn, absl::string_view evidence, uint64_t incarnation);
 
 // An agent that has stored a higher epoch has obeyed a later store than this one. Adopts the epoch.
 void AdoptEpoch(const Turn& turn, const std::string& node, const Report& report);

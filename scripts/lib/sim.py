@@ -17,7 +17,8 @@ BATCH = 25
 # Situations that chance alone makes rarely (tests/sim/drill.cc); a share of every run's seeds on top.
 DRILLS = [["--drill", "left-behind", "--durability", "off"], ["--drill", "lost-source"],
           ["--drill", "old-store"], ["--drill", "promise-taken-back"], ["--drill", "word-in-vain", "--witness"],
-          ["--drill", "two-of-one-number", "--durability", "off"], ["--drill", "former-primary"]]
+          ["--drill", "two-of-one-number", "--durability", "off"], ["--drill", "former-primary"],
+          ["--drill", "two-controllers"]]
 SHARE_OF_DRILLS = 50
 
 sys.path.insert(0, os.path.join(TOP, "tests", "sim"))
@@ -167,15 +168,15 @@ def check_texts(mutants):
 def run_mutants(names, seeds):
     how, link = commands(), link_command()
     chosen = [m for m in MUTANTS if not names or m[0] in names]
-    adapters = [a for a in ADAPTERS if not names or a in names]
-    unknown = set(names) - {m[0] for m in MUTANTS} - set(ADAPTERS)
+    adapters = [a for a in ADAPTERS if not names or a[0] in names]
+    unknown = set(names) - {m[0] for m in [*MUTANTS, *ADAPTERS]}
     if unknown:
         raise RuntimeError(f"no such mutant: {', '.join(sorted(unknown))}")
     check_texts(chosen)
     killed = 0
     with concurrent.futures.ThreadPoolExecutor(jobs()) as pool:
         tasks = [pool.submit(run_mutant, m, how, link, seeds) for m in chosen]
-        tasks += [pool.submit(lambda a=a: (a, notice([PROGRAM, "--break", a], seeds))) for a in adapters]
+        tasks += [pool.submit(lambda a=a: (a[0], notice([PROGRAM, "--break", *a], seeds))) for a in adapters]
         for task in concurrent.futures.as_completed(tasks):
             name, evidence = task.result()
             killed += evidence is not None

@@ -126,7 +126,10 @@ void Simulation::Agent(Vm& vm) {
   if (options_.broken.guard_sleeps && step.rule == "fence-at-deadline") {
     return;
   }
-  if (step.kind != agent::StepKind::kWait && (fences || now_ >= vm.disk_stuck_until)) {
+  // A step of the agent lasts until the promotion has ended; only fencing is done beside it.
+  const bool is_busy = vm.server.promotion.has_value();
+  if (step.kind != agent::StepKind::kWait &&
+      (fences || (now_ >= vm.disk_stuck_until && !is_busy))) {
     if (step.remember_first) {
       vm.disk.memory = step.memory;
     }
@@ -157,11 +160,11 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
     case agent::StepKind::kStart:
       vm.StartServer(now_);
       if (vm.IsPrimary()) {
-        BecamePrimary(vm, /*promoted=*/false);
+        BecamePrimary(vm, vm.disk.memory.epoch, /*promoted=*/false);
       }
       break;
     case agent::StepKind::kPromote:
-      Promote(vm, step.new_timeline);
+      BeginPromotion(vm, step.new_timeline);
       break;
     case agent::StepKind::kBaseBackup:
     case agent::StepKind::kRewind:
@@ -213,9 +216,30 @@ void Simulation::StopFast(Vm& vm, const agent::Step& step) {
     vm.disk.control_state = "shut down in recovery";
   }
   vm.disk.flushed = vm.disk.wal.size();
+  vm.server.promotion.reset();
   vm.server.stopping = true;
   // Not before its walsenders have sent everything to who can be reached (postgres.cc, Receive).
   vm.server.stopped_at = std::max(Soon(400, 3'000), now_ + kLastOfWal);
+}
+
+// From now on it receives nothing, and it ends recovery when it has come to the end of its WAL.
+void Simulation::BeginPromotion(Vm& vm, uint32_t lowest) {
+  if (stored_.maintenance.count(vm.name) > 0) {
+    Break(absl::StrCat(vm.name, " is promoted although it is in maintenance"));
+  }
+  vm.server.promotion = Promotion{Soon(150, 4'000), lowest, vm.disk.memory.epoch};
+  vm.server.receives_from.clear();
+}
+
+void Simulation::EndPromotion(Vm& vm) {
+  const std::optional<Promotion> promotion = vm.server.promotion;
+  if (!promotion.has_value() || now_ < promotion->due || now_ < vm.disk_stuck_until ||
+      !vm.IsConsistent()) {
+    return;
+  }
+  vm.server.promotion.reset();
+  Promote(vm, promotion->lowest);
+  BecamePrimary(vm, promotion->epoch, /*promoted=*/true);
 }
 
 // PostgreSQL takes the next number for which it finds no history file; the agent sees to it that it
@@ -242,7 +266,6 @@ void Simulation::Promote(Vm& vm, uint32_t lowest) {
   vm.server.in_recovery = false;
   vm.server.receives_from.clear();
   vm.server.acknowledged = vm.disk.wal.size();
-  BecamePrimary(vm, /*promoted=*/true);
 }
 
 void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {
@@ -303,7 +326,8 @@ void Simulation::Copy(Vm& vm, const agent::Step& step) {
 
 // pgmahout-guard: when the deadline passes, nothing of PostgreSQL runs, whatever the agent does.
 void Simulation::Guard(Vm& vm) {
-  if (!vm.Acts(now_) || !vm.IsPrimary() || options_.broken.guard_sleeps) {
+  const bool may_write = vm.IsPrimary() || vm.server.promotion.has_value();
+  if (!vm.Acts(now_) || !may_write || options_.broken.guard_sleeps) {
     return;
   }
   agent::World world;

@@ -67,7 +67,7 @@ void Simulation::WorkByHand(Vm& vm) {
     Say(absl::StrCat(vm.name, ": a person starts PostgreSQL"));
     vm.StartServer(now_);
     if (vm.IsPrimary()) {
-      BecamePrimary(vm, /*promoted=*/false);
+      BecamePrimary(vm, vm.disk.memory.epoch, /*promoted=*/false);
     }
   }
 }

@@ -23,6 +23,7 @@ const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
       {"word-in-vain", &Simulation::GiveTheWordInVain},
       {"two-of-one-number", &Simulation::BeginOneTimelineTwice},
       {"former-primary", &Simulation::NameTheFormerPrimary},
+      {"two-controllers", &Simulation::GoToAnotherControllerAndBack},
   };
   return drills;
 }

@@ -14,8 +14,7 @@ void Simulation::CheckEpoch(uint64_t before) {
   }
 }
 
-void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
-  const uint64_t epoch = vm.disk.memory.epoch;
+void Simulation::BecamePrimary(const Vm& vm, uint64_t epoch, bool promoted) {
   const auto [entry, is_new] = primary_of_epoch_.emplace(epoch, vm.name);
   if (!is_new && entry->second != vm.name) {
     Break(absl::StrCat("I4: ", vm.name, " and ", entry->second, " are primary at epoch ", epoch));
@@ -32,9 +31,6 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
                          timeline->second, " and at ", epoch));
     }
   }
-  if (promoted && stored_.maintenance.count(vm.name) > 0) {
-    Break(absl::StrCat(vm.name, " is promoted although it is in maintenance"));
-  }
   promotions_ += promoted ? 1 : 0;
   era_[vm.name] = epoch;
   // With onCrash: restart one that nobody hears may start again beside its successor, as long as
@@ -49,7 +45,7 @@ void Simulation::BecamePrimary(const Vm& vm, bool promoted) {
 // Neither started nor promoted: it was primary at an earlier epoch all the time.
 void Simulation::GoesOnAtNewEpoch(const Vm& vm) {
   if (primary_of_epoch_.count(vm.disk.memory.epoch) == 0) {
-    BecamePrimary(vm, /*promoted=*/false);
+    BecamePrimary(vm, vm.disk.memory.epoch, /*promoted=*/false);
   }
 }
 

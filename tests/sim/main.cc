@@ -20,7 +20,7 @@ constexpr char kUsage[] =
     "                    [--break CONTRACT] [--durability preferred|required|off]\n"
     "                    [--witness] [--drill left-behind|lost-source|old-store|\n"
     "                     promise-taken-back|word-in-vain|two-of-one-number|\n"
-    "                     former-primary]\n"
+    "                     former-primary|two-controllers]\n"
     "Runs seeds S to S+N-1. --seed S --trace prints all that happens in one of them.\n"
     "--witness: every cluster has two members and a witness.\n"
     "--drill: this situation instead of random faults.\n"
@@ -51,6 +51,7 @@ bool SetBroken(const std::string& name, BrokenAdapters* broken) {
       {"any-order-is-fresh", &broken->any_order_is_fresh},
       {"guard-sleeps", &broken->guard_sleeps},
       {"dns-without-prerequisite", &broken->dns_without_prerequisite},
+      {"old-store-goes-unnoticed", &broken->old_store_goes_unnoticed},
   };
   const auto found = flags.find(name);
   if (found == flags.end()) {

@@ -30,7 +30,7 @@ void Simulation::Connect(Vm& vm) {
   }
   up_[vm.name].clear();
   vm.last_sent = BootTime{};
-  Feed(controller::AgentConnected{vm.name, AddressOf(vm.name)});
+  At(vm.dials_twin, [&] { Feed(controller::AgentConnected{vm.name, AddressOf(vm.name)}); });
 }
 
 // `noticed`: the controller learns of it at once, as after a reset.
@@ -39,15 +39,19 @@ void Simulation::Disconnect(Vm& vm, bool noticed) {
     return;
   }
   vm.connection = 0;
-  if (noticed && ControllerActs()) {
-    Feed(controller::AgentDisconnected{vm.name});
-  }
+  At(vm.dials_twin, [&] {
+    if (noticed && ControllerActs()) {
+      Feed(controller::AgentDisconnected{vm.name});
+    }
+  });
 }
 
 void Simulation::KeepConnections() {
   for (auto& [name, vm] : vms_) {
+    bool listens = false;
+    At(vm.dials_twin, [&] { listens = ControllerActs(); });
     const bool possible =
-        vm.Acts(now_) && now_ >= vm.agent_frozen_until && ControllerActs() && BothWays(name, "ctl");
+        vm.Acts(now_) && now_ >= vm.agent_frozen_until && listens && BothWays(name, "ctl");
     const bool has_heard_all = vm.ended_connection == 0 || down_[name].empty();
     if (vm.connection == 0 && has_heard_all && possible && Random(4) == 0) {
       Connect(vm);
@@ -105,10 +109,14 @@ void Simulation::RestartController(const std::string& why) {
 void Simulation::EndController(const std::string& why, Duration duration) {
   Say(absl::StrCat("the controller ends ", why));
   ++incarnation_;
+  opening_ = ++openings_;
   controller_frozen_since_.reset();
   controller_back_ = now_ + duration;
   state_ = controller::Restore(stored_, controller_back_);
   for (auto& [name, vm] : vms_) {
+    if (vm.dials_twin != twin_acts_) {
+      continue;
+    }
     vm.ended_connection = vm.connection;
     vm.connection = 0;
     if (Random(2) == 0) {
@@ -127,14 +135,18 @@ void Simulation::BringControllerBack() {
 void Simulation::Perform(const controller::Outcome& outcome) {
   for (const controller::Effect& effect : outcome.effects) {
     if (const auto* publish = std::get_if<controller::PublishNames>(&effect); publish != nullptr) {
-      updates_.push_back(Update{Soon(100, 8'000), publish->records});
+      updates_.push_back(Update{Soon(100, 8'000), publish->records, twin_acts_});
       continue;
     }
     const auto& answer = std::get<controller::Answer>(effect);
     Vm& vm = vms_.at(answer.node);
+    if (vm.dials_twin != twin_acts_) {
+      continue;  // it has gone to the other one meanwhile
+    }
     agent::Received received;
     received.order.answers = answer.sequence;
     received.order.controller_incarnation = incarnation_;
+    received.order.controller_opening = opening_;
     received.order.epoch = state_.durable.epoch;
     received.order.lease = answer.lease;
     received.desired = controller::DesiredFor(state_, answer.node);
@@ -147,15 +159,23 @@ void Simulation::Perform(const controller::Outcome& outcome) {
 
 // ---- Agents' ends of the streams ----
 
-void Simulation::Deliver(Vm& vm) {
+void Simulation::TakeReports(Vm& vm) {
   std::deque<Up>& up = up_[vm.name];
   while (ControllerActs() && !up.empty() && up.front().due <= now_) {
     const Up message = up.front();
     up.pop_front();
-    if (message.connection == vm.connection && Reaches(vm.name, "ctl")) {
+    if (message.connection != vm.connection || !Reaches(vm.name, "ctl")) {
+      continue;
+    }
+    NoticeOldStore(message);
+    if (ControllerActs()) {
       Feed(controller::AgentReported{vm.name, message.sequence, message.report});
     }
   }
+}
+
+void Simulation::Deliver(Vm& vm) {
+  At(vm.dials_twin, [&] { TakeReports(vm); });
   std::deque<Down>& down = down_[vm.name];
   while (vm.Acts(now_) && now_ >= vm.agent_frozen_until && !down.empty() &&
          down.front().due <= now_) {
@@ -195,7 +215,8 @@ void Simulation::Tell(Vm& vm, const std::string& step) {
   std::deque<Up>& queue = up_[vm.name];
   BootTime due = Soon(60, 800);
   due = queue.empty() ? due : std::max(due, queue.back().due);
-  queue.push_back(Up{due, vm.connection, vm.sequence, report});
+  queue.push_back(
+      Up{due, vm.connection, vm.sequence, report, vm.orders.incarnation, vm.orders.opening});
 }
 
 // ---- DNS ----
@@ -211,6 +232,7 @@ void Simulation::UpdateNames() {
       continue;
     }
     const controller::NameRecords records = update->records;
+    const bool by_twin = update->by_twin;
     update = updates_.erase(update);
     const bool newer =
         std::tie(records.epoch, records.change) > std::tie(zone_.epoch, zone_.change);
@@ -218,10 +240,19 @@ void Simulation::UpdateNames() {
       CheckNames(records);
       zone_ = records;
     }
-    if (ControllerActs()) {
-      const bool answers = healed_ || Random(10) != 0;
-      Feed(controller::NamesPublished{records.epoch, records.change, answers, "no answer",
-                                      zone_.primary_addresses});
+    if (by_twin && !twin_.has_value()) {
+      continue;
+    }
+    bool listens = false;
+    At(by_twin, [&] {
+      listens = ControllerActs();
+      if (listens) {
+        const bool answers = healed_ || Random(10) != 0;
+        Feed(controller::NamesPublished{records.epoch, records.change, answers, "no answer",
+                                        zone_.primary_addresses});
+      }
+    });
+    if (listens) {
       return;  // the list may have changed
     }
   }

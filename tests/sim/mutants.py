@@ -213,6 +213,8 @@ MUTANTS = [
     ("a-stream-of-the-old-server-passes-for-one-of-the-new", RESTART,
      "  return member.report->receiver_streaming && member.attached && member.replays;", "  return member.attached && member.replays;"),
     # Names
+    ("names-are-not-newer-than-those-of-another-controller", "controller/core/quarantine.cc",
+     "  change = std::max(change, incarnation * kChangesSkipped);\n", "", "--drill", "two-controllers"),
     ("names-move-before-the-primary-is-confirmed", NAMES,
      "  return turn.durable().stage == Stage::kRunning && !turn.spec().dns.primary.empty() &&", "  return !turn.spec().dns.primary.empty() &&"),
     ("names-keep-their-version", NAMES,
@@ -222,4 +224,5 @@ MUTANTS = [
      "  if (records.primary_addresses.empty()) {\n    records.primary_addresses = {turn.state().members.at(turn.durable().primary).address};\n  }\n"),
 ]
 
-ADAPTERS = ["effects-before-store", "guard-sleeps", "dns-without-prerequisite"]
+ADAPTERS = [("effects-before-store",), ("guard-sleeps",), ("dns-without-prerequisite",),
+            ("old-store-goes-unnoticed", "--drill", "two-controllers")]

@@ -65,7 +65,8 @@ void Simulation::EndStops(Vm& vm) {
 
 void Simulation::Replicate(Vm& standby) {
   Server& server = standby.server;
-  if (!standby.Acts(now_) || !server.running || !server.in_recovery || server.stopping) {
+  if (!standby.Acts(now_) || !server.running || !server.in_recovery || server.stopping ||
+      server.promotion.has_value()) {
     return;
   }
   const bool is_wanted = server.receives_from == server.loaded.upstream;

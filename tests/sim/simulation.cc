@@ -136,8 +136,14 @@ void Simulation::Step(bool with_faults) {
   if (controller_frozen_since_.has_value() && now_ >= controller_thaws_) {
     ThawController();
   }
-  if (ControllerActs() && now_.milliseconds() % 200 == 0) {
-    Feed(controller::Tick{});
+  for (const bool twin : {false, true}) {
+    if ((!twin || twin_.has_value()) && now_.milliseconds() % 200 == 0) {
+      At(twin, [this] {
+        if (ControllerActs()) {
+          Feed(controller::Tick{});
+        }
+      });
+    }
   }
   for (auto& [name, vm] : vms_) {
     Deliver(vm);
@@ -153,6 +159,7 @@ void Simulation::Step(bool with_faults) {
         Agent(vm);
       }
       EndStops(vm);
+      EndPromotion(vm);
       Flush(vm);
     }
     if (!guard_first) {

@@ -26,6 +26,7 @@ struct BrokenAdapters {
   bool any_order_is_fresh = false;    // answers to heartbeats of earlier connections count
   bool guard_sleeps = false;          // neither agent nor guard fences by the clock
   bool dns_without_prerequisite = false;
+  bool old_store_goes_unnoticed = false;  // although an agent has obeyed another controller
 };
 
 struct Options {
@@ -62,6 +63,8 @@ class Simulation {
     uint64_t connection;
     uint64_t sequence;
     Report report;
+    uint64_t obeyed_incarnation;
+    uint64_t obeyed_opening;
   };
 
   struct Down {
@@ -73,6 +76,16 @@ class Simulation {
   struct Update {
     BootTime due;
     controller::NameRecords records;
+    bool by_twin;
+  };
+
+  // A second controller (two_controllers.cc).
+  struct Twin {
+    controller::ClusterState state;
+    controller::Durable stored;
+    uint64_t incarnation;
+    uint64_t opening;
+    BootTime back;
   };
 
   // ---- Chance (simulation.cc) ----
@@ -111,10 +124,21 @@ class Simulation {
   void RestartController(const std::string& why);
   void EndController(const std::string& why, Duration duration);
   void BringControllerBack();
+  void TakeReports(Vm& vm);
   void Deliver(Vm& vm);
   void Obey(Vm& vm, const Down& order);
   void Tell(Vm& vm, const std::string& step);
   void UpdateNames();
+
+  // ---- A second controller on a copy of the store (two_controllers.cc) ----
+  void ChangePlaces();
+  // Does `act` with the second controller, or with the first one, in place.
+  void At(bool twin, const std::function<void()>& act);
+  void CopyController();
+  void EndTwin();
+  void DialTheOther();
+  void NoticeOldStore(const Up& message);
+  void GoToAnotherControllerAndBack();
 
   // ---- The witness (witness.cc) ----
   void Visit(Vm& witness);
@@ -129,6 +153,8 @@ class Simulation {
   void Agent(Vm& vm);
   void Carry(Vm& vm, const agent::Step& step);
   void StopFast(Vm& vm, const agent::Step& step);
+  void BeginPromotion(Vm& vm, uint32_t lowest);
+  void EndPromotion(Vm& vm);
   void Promote(Vm& vm, uint32_t lowest);
   void Copy(Vm& vm, const agent::Step& step);
   void WriteConfig(Vm& vm, const agent::Step& step);
@@ -212,7 +238,7 @@ class Simulation {
   void RestoreOldStoreBesideTwoPrimaries();
 
   // ---- Invariants (invariants.cc) ----
-  void BecamePrimary(const Vm& vm, bool promoted);
+  void BecamePrimary(const Vm& vm, uint64_t epoch, bool promoted);
   void GoesOnAtNewEpoch(const Vm& vm);
   void Acknowledged(const Vm& primary, const Quorum& quorum, uint32_t commit);
   void CheckHoldsAll(const Vm& vm, const std::string& when);
@@ -233,11 +259,15 @@ class Simulation {
   controller::Durable stored_;
   uint64_t highest_stored_epoch_ = 0;  // also by stores that were replaced by an old copy since
   uint64_t incarnation_ = 1;
+  uint64_t openings_ = 1;                   // of all stores
+  uint64_t opening_ = 1;                    // which of these this one is
   BootTime controller_back_;                // it is down until then
   std::deque<controller::Durable> copies_;  // of the store, the oldest first
   std::optional<BootTime> controller_frozen_since_;
   BootTime controller_thaws_;
   uint64_t connections_ = 0;
+  std::optional<Twin> twin_;
+  bool twin_acts_ = false;  // it is in place of the first one right now
 
   std::map<std::string, Vm> vms_;
   std::map<std::string, std::deque<Up>> up_;

@@ -40,6 +40,7 @@ void Vm::StartServer(BootTime now) {
 void Vm::Crash() {
   server.running = false;
   server.stopping = false;
+  server.promotion.reset();
   server.receives_from.clear();
   server.confirmations.clear();
   server.sayings.clear();

@@ -76,12 +76,20 @@ struct Saying {
   std::string text;
 };
 
+// A promotion that was asked for. PostgreSQL ends it in its own time, whatever its agent does.
+struct Promotion {
+  BootTime due;
+  uint32_t lowest = 0;  // number that its timeline may have
+  uint64_t epoch = 0;   // at which it was asked for
+};
+
 struct Server {
   bool running = false;
   uint64_t started = 0;  // which of this VM's servers it is
   bool in_recovery = false;
   bool stopping = false;  // its shutdown checkpoint is on disk, the postmaster is not gone yet
   BootTime stopped_at;
+  std::optional<Promotion> promotion;
   Config loaded;
   Quorum loaded_before;  // walsenders go on with it for a moment
   BootTime loaded_at;
@@ -113,6 +121,7 @@ struct Vm {
   // The agent.
   agent::Orders orders;
   agent::Witnesses witnesses;
+  bool dials_twin = false;        // the second controller, if there is one
   uint64_t connection = 0;        // 0: none
   uint64_t ended_connection = 0;  // its controller has ended, but what it had sent may still arrive
   uint64_t sequence = 0;

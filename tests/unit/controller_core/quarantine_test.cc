@@ -90,6 +90,19 @@ TEST(Quarantine, NamesAreNewerThanWhatTheLostStorePublished) {
             std::tie(before.epoch, before.change));
 }
 
+TEST(Quarantine, NamesAreNewerAlsoWhenTheSameCopyIsRestoredAgain) {
+  Drive drive = Drive::Healthy();
+  const Durable copy = drive.durable();
+  for (const uint64_t incarnation : {2, 3}) {
+    const NameRecords before = drive.published().back();
+    drive.RestoreStore(copy);
+    drive.Feed(StoreIsOld{"it was started with --restored", incarnation});
+    ASSERT_TRUE(drive.PassUntil([&] { return drive.IsHealthy(); })) << drive.PhaseReason();
+    EXPECT_EQ(drive.published().back().epoch, before.epoch);
+    EXPECT_GT(drive.published().back().change, before.change);
+  }
+}
+
 // An agent of another cluster has epochs of its own.
 TEST(Quarantine, EpochOfAnotherClusterIsNoSign) {
   Drive drive = Drive::Healthy();
