@@ -17,6 +17,7 @@ struct Memory {
   uint64_t data_number = 0;         // the current data directory is "pgdata.<number>"
   uint64_t started_epoch = 0;       // the server was started or promoted as primary at this epoch
   uint64_t rewind_tried_epoch = 0;  // pg_rewind is tried once per epoch
+  uint64_t replaced_epoch = 0;      // data that did not start was copied anew, once per epoch
   uint64_t backfilled_epoch = 0;    // the archive holds all WAL from before this epoch
   uint64_t checkpointed_epoch = 0;  // a checkpoint followed the promotion of this epoch
   // Primary: it went on alone at this epoch. Witness: it allowed that (agent/core/alone.h).

@@ -58,6 +58,7 @@ struct SqlFacts {
   Lsn write_lsn;                 // pg_current_wal_flush_lsn(), on a primary
   Lsn receive_lsn;
   Lsn replay_lsn;
+  Lsn redo_lsn;  // recovery would begin there: of the last checkpoint or restartpoint
   // Recovery has replayed all WAL in pg_wal and waits for more, so that the larger of receive_lsn
   // and replay_lsn is the end of what this standby has.
   bool replayed_all_local = false;
@@ -147,7 +148,8 @@ struct Observation {
   bool reload_is_owed = false;
   std::string replaying;  // the segment that a server replays that lets nobody in yet
   std::optional<BootTime> unresponsive_since;  // when fresh connections stopped being answered
-  // A running standby that receives nothing, or lets nobody in and replays nothing new.
+  // A standby that receives nothing, or lets nobody in and replays nothing new, or ends whenever it
+  // is started.
   std::optional<BootTime> not_streaming_since;
   std::optional<BootTime> receiver_heard_at;  // the last message of a streaming upstream
   std::optional<Visit> visit;                 // witness: the last that succeeded

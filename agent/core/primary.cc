@@ -19,6 +19,24 @@ bool IsPrimaryAssignment(const World& world) {
          Assigned(world, Assignment::kAdopt);
 }
 
+// What a standby's slot for `owner` need not hold back. The primary tells of nothing that it has
+// received. Should it have to be rewound, it goes back to a checkpoint that this standby has
+// replayed, so it needs no more than this standby itself would.
+Lsn HoldsUntil(const World& world, const std::string& owner) {
+  const SqlFacts& sql = *world.observation.sql;
+  if (owner == world.desired->upstream) {
+    return sql.redo_lsn;
+  }
+  const auto known = world.member_lsn.find(owner);
+  return known == world.member_lsn.end() ? Lsn{} : std::min(known->second, sql.replay_lsn);
+}
+
+// It has held back more than max_slot_wal_keep_size allows, and nothing since ("Replication Slots",
+// PostgreSQL docs, section 27.2.6). Nobody can use it any more, also a new copy of its owner.
+bool IsLost(const Slot& slot) {
+  return !slot.active && !slot.restart_lsn.valid();
+}
+
 // Slots for everybody else, so that they exist after a failover too. On a standby a slot holds WAL
 // back until it is moved on, so it follows its owner.
 SlotPlan PlanSlots(const World& world) {
@@ -37,9 +55,11 @@ SlotPlan PlanSlots(const World& world) {
       plan.create.push_back(name);
       continue;
     }
-    const auto known = world.member_lsn.find(member.node);
-    const Lsn target =
-        known == world.member_lsn.end() ? Lsn{} : std::min(known->second, sql.replay_lsn);
+    if (IsLost(*slot)) {
+      plan.drop.push_back(name);  // it is missing then, and made anew
+      continue;
+    }
+    const Lsn target = HoldsUntil(world, member.node);
     if (sql.in_recovery && !slot->active &&
         BytesBetween(slot->restart_lsn, target) >= kSlotAdvanceBytes) {
       plan.advance.push_back(SlotAdvance{name, target});

@@ -112,6 +112,18 @@ Step RebuildAsOrdered(const World& world) {
   return Rebuild(world, "a new base backup is ordered");
 }
 
+// Data may be such that the server ends whenever it starts: the source of a rewind lacked WAL, or a
+// promotion before the last one left this timeline behind. What else keeps a server from starting
+// another copy does not mend, so one is made per epoch.
+Step StartStandby(const World& world) {
+  if (!CannotStream(world) || world.memory.replaced_epoch >= world.memory.epoch) {
+    return Do(world, StepKind::kStart, "standby");
+  }
+  Step step = Rebuild(world, "it has not started for a minute");
+  step.memory.replaced_epoch = world.memory.epoch;
+  return step;
+}
+
 // Likewise, the order names the server that shall end.
 bool RestartIsOrdered(const World& world) {
   return world.desired->restart_server != 0 && !world.desired->hands_off &&
@@ -176,7 +188,7 @@ Maybe BeStandby(const World& world) {
     return configure;
   }
   if (!seen.postmaster_alive) {
-    return Do(world, StepKind::kStart, "standby");
+    return StartStandby(world);
   }
   if (CannotStream(world)) {
     return Rebuild(world, "it has not become consistent for a minute");

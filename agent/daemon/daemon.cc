@@ -187,7 +187,8 @@ void Daemon::ObserveSoon() {
 void Daemon::Observed(Observation observation) {
   const BootTime before = observation_.taken_at;
   observation_ = std::move(observation);
-  TrackStreaming();
+  stream_watch_.Take(observation_, last_step_.kind, clock_.Now());
+  observation_.not_streaming_since = stream_watch_.since();
   TrackReceiver(before);
   AttachWitness(orders_.desired, &observation_);
   witnesses_.Take(observation_);
@@ -203,19 +204,6 @@ void Daemon::Observed(Observation observation) {
                   Tell(false);
                 });
   }
-}
-
-void Daemon::TrackStreaming() {
-  const bool waits = observation_.sql.has_value() && observation_.sql->in_recovery &&
-                     !observation_.sql->receiver_streaming;
-  const bool stands_still = !observation_.replaying.empty() && observation_.replaying == replaying_;
-  replaying_ = observation_.replaying;
-  if (!waits && !stands_still) {
-    not_streaming_since_.reset();
-  } else if (!not_streaming_since_.has_value()) {
-    not_streaming_since_ = clock_.Now();
-  }
-  observation_.not_streaming_since = not_streaming_since_;
 }
 
 // Messages are told apart by the server's clock and dated by ours, so that a step of the wall clock
@@ -404,11 +392,15 @@ void Daemon::Begin(Step step) {
 
 void Daemon::StepEnded(const Step& step, const absl::Status& status) {
   absl::Status result = status;
+  if (result.ok() && step.memory.data_number != memory_.data_number) {
+    stream_watch_.Reset();
+  }
   if (result.ok() && step.memory != memory_) {
     // Only what this step was meant to change: orders may have moved the epoch meanwhile.
     Memory memory = memory_;
     memory.data_number = step.memory.data_number;
     memory.adopted = step.memory.adopted;
+    memory.replaced_epoch = std::max(memory.replaced_epoch, step.memory.replaced_epoch);
     memory.started_epoch = std::max(memory.started_epoch, step.memory.started_epoch);
     memory.backfilled_epoch = std::max(memory.backfilled_epoch, step.memory.backfilled_epoch);
     memory.checkpointed_epoch = std::max(memory.checkpointed_epoch, step.memory.checkpointed_epoch);

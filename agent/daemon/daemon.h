@@ -12,6 +12,7 @@
 #include "agent/core/disk_trend.h"
 #include "agent/core/orders.h"
 #include "agent/core/reconciler.h"
+#include "agent/core/stream_watch.h"
 #include "agent/core/witness.h"
 #include "agent/daemon/guard_feed.h"
 #include "agent/daemon/primary_visits.h"
@@ -52,7 +53,6 @@ class Daemon {
   void Tick();
   void ObserveSoon();
   void Observed(Observation observation);
-  void TrackStreaming();
   void TrackReceiver(BootTime before);
   void OrderArrived(Received received);
   void Decide();
@@ -86,8 +86,7 @@ class Daemon {
   Witnesses witnesses_;
   DiskTrend disk_trend_;
   Observation observation_;
-  std::optional<BootTime> not_streaming_since_;
-  std::string replaying_;         // as last seen
+  StreamWatch stream_watch_;
   std::string receiver_message_;  // as last seen
   std::optional<BootTime> receiver_heard_at_;
 

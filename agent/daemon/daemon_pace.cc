@@ -10,7 +10,7 @@ namespace pgmahout::agent {
 bool Daemon::IsBusy() const {
   return running_.has_value() || last_step_.kind != StepKind::kWait || Hurries() ||
          (last_report_.server != ServerState::kRunning && !IsWitness()) ||
-         not_streaming_since_.has_value();
+         stream_watch_.since().has_value();
 }
 
 bool Daemon::IsWitness() const {

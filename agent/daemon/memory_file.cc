@@ -87,6 +87,7 @@ std::string EncodeMemory(const Memory& memory) {
                {"data_number", absl::StrCat(memory.data_number)},
                {"started_epoch", absl::StrCat(memory.started_epoch)},
                {"rewind_tried_epoch", absl::StrCat(memory.rewind_tried_epoch)},
+               {"replaced_epoch", absl::StrCat(memory.replaced_epoch)},
                {"backfilled_epoch", absl::StrCat(memory.backfilled_epoch)},
                {"checkpointed_epoch", absl::StrCat(memory.checkpointed_epoch)},
                {"alone_epoch", absl::StrCat(memory.alone_epoch)},
@@ -103,6 +104,7 @@ absl::StatusOr<Memory> DecodeMemory(absl::string_view text) {
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "data_number", &memory.data_number));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "started_epoch", &memory.started_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "rewind_tried_epoch", &memory.rewind_tried_epoch));
+  PGM_RETURN_IF_ERROR(ReadNumber(lines, "replaced_epoch", &memory.replaced_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "backfilled_epoch", &memory.backfilled_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "checkpointed_epoch", &memory.checkpointed_epoch));
   PGM_RETURN_IF_ERROR(ReadNumber(lines, "alone_epoch", &memory.alone_epoch));

@@ -47,7 +47,8 @@ SELECT r.rec,
        a.archived_count, a.failed_count, coalesce(a.last_archived_wal, ''),
        coalesce(w.last_msg_receipt_time::text, ''),
        coalesce((1000 * extract(epoch FROM clock_timestamp() - w.last_msg_receipt_time))::bigint, 0),
-       (1000000 * extract(epoch FROM pg_postmaster_start_time()))::bigint
+       (1000000 * extract(epoch FROM pg_postmaster_start_time()))::bigint,
+       (SELECT redo_lsn FROM pg_control_checkpoint())
   FROM (SELECT pg_is_in_recovery() AS rec) r
        LEFT JOIN pg_stat_wal_receiver w ON true
        CROSS JOIN pg_stat_archiver a)sql";
@@ -128,6 +129,7 @@ SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
   facts.receiver_message = row[23];
   facts.receiver_message_age = Duration{NumberOf<int64_t>(row[24])};
   facts.server_started = NumberOf<uint64_t>(row[25]);
+  facts.redo_lsn = LsnOf(row[26]);
   return facts;
 }
 
@@ -160,7 +162,7 @@ absl::StatusOr<SqlFacts> AskFacts(Session& session,
                                   BootTime deadline) {
   const std::string main_query = absl::StrFormat(kMainQuery, QuoteLiteral(kReplicationRole));
   PGM_ASSIGN_OR_RETURN(const Rows main_rows, session.Query(main_query, deadline));
-  if (main_rows.size() != 1 || main_rows[0].size() != 26) {
+  if (main_rows.size() != 1 || main_rows[0].size() != 27) {
     return absl::InternalError("the server's answer has another shape than was asked for");
   }
   SqlFacts facts = TakeMain(main_rows[0], data_directory);

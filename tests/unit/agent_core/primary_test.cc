@@ -202,5 +202,32 @@ TEST(Slots, OfAStandbyFollowTheirOwnersWithinItsOwnReplay) {
   EXPECT_EQ(Next(world).kind, StepKind::kWait) << "less than one segment is not worth it";
 }
 
+TEST(Slots, OfThePrimaryFollowTheRestartpointsOfAStandby) {
+  World world = RunningStandby();
+  SqlFacts& sql = *world.observation.sql;
+  sql.replay_lsn = Lsn{90 << 20};
+  sql.redo_lsn = Lsn{35 << 20};
+  sql.slots = {{"pgmahout_db1", false, Lsn{20 << 20}}, {"pgmahout_db3", false, Lsn{20 << 20}}};
+  EXPECT_EQ(Next(world).kind, StepKind::kWait) << "less than one segment is not worth it";
+  sql.redo_lsn = Lsn{36 << 20};
+  ASSERT_EQ(PlanOf(world).advance.size(), 1U);
+  EXPECT_EQ(PlanOf(world).advance[0].name, "pgmahout_db1");
+  EXPECT_EQ(PlanOf(world).advance[0].to, sql.redo_lsn) << "a rewind of db1 begins there or later";
+}
+
+TEST(Slots, ThatAreLostAreDroppedAndMadeAnew) {
+  World world = RunningPrimary();
+  std::vector<Slot>& slots = world.observation.sql->slots;
+  slots[0].restart_lsn = Lsn{};
+  slots[0].active = true;
+  EXPECT_EQ(Next(world).kind, StepKind::kWait) << "somebody uses it";
+  slots[0].active = false;
+  EXPECT_EQ(PlanOf(world).drop, std::vector<std::string>{slots[0].name});
+  EXPECT_TRUE(PlanOf(world).create.empty());
+  const std::string name = slots[0].name;
+  slots.erase(slots.begin());
+  EXPECT_EQ(PlanOf(world).create, std::vector<std::string>{name});
+}
+
 }  // namespace
 }  // namespace pgmahout::agent

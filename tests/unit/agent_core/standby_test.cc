@@ -177,6 +177,26 @@ TEST(Stuck, StandbyThatDoesNotBecomeConsistentIsCopiedAnewAfterAMinute) {
   EXPECT_EQ(Decided(world), "be-standby: wait");
 }
 
+TEST(Stuck, StandbyThatDoesNotStartIsCopiedAnewOncePerEpoch) {
+  World world = RunningStandby();
+  world.observation.sql.reset();
+  world.observation.postmaster_alive = false;
+  world.observation.server = ServerState::kStopped;
+  world.observation.not_streaming_since = world.now - Duration{59'999};
+  EXPECT_EQ(Decided(world), "be-standby: start");
+  world.observation.not_streaming_since = world.now - Duration{60'000};
+  EXPECT_EQ(Decided(world), "be-standby: base-backup");
+  const Memory memory = Next(world).memory;
+  EXPECT_EQ(memory.replaced_epoch, kEpoch);
+  EXPECT_EQ(memory.data_number, world.memory.data_number + 1);
+  world.memory = memory;
+  EXPECT_EQ(Decided(world), "be-standby: start") << "another copy would not start either";
+  world.memory.replaced_epoch = kEpoch - 1;
+  EXPECT_EQ(Decided(world), "be-standby: base-backup");
+  world.desired->may_rebuild = false;
+  EXPECT_EQ(Decided(world), "be-standby: start");
+}
+
 TEST(Stuck, StandbyIsCopiedAnewAfterAMinuteWithoutStreaming) {
   World world = RunningStandby();
   world.observation.sql->receiver_streaming = false;

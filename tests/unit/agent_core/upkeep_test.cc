@@ -155,6 +155,7 @@ TEST(Memory, IsAnotherWithAnyFieldChanged) {
       [](Memory& memory) { memory.data_number += 1; },
       [](Memory& memory) { memory.started_epoch += 1; },
       [](Memory& memory) { memory.rewind_tried_epoch += 1; },
+      [](Memory& memory) { memory.replaced_epoch += 1; },
       [](Memory& memory) { memory.backfilled_epoch += 1; },
       [](Memory& memory) { memory.checkpointed_epoch += 1; },
       [](Memory& memory) { memory.alone_epoch += 1; },

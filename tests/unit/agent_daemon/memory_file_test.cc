@@ -25,6 +25,7 @@ Memory FullMemory() {
   memory.data_number = 3;
   memory.started_epoch = 16;
   memory.rewind_tried_epoch = 15;
+  memory.replaced_epoch = 12;
   memory.backfilled_epoch = 14;
   memory.checkpointed_epoch = 13;
   memory.adopted = true;
