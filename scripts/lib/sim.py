@@ -16,6 +16,7 @@ LAST_LINE = re.compile(r"seeds=(\d+) violations=(\d+) virtual_hours=([\d.]+) pro
 BATCH = 25
 # Situations that chance alone makes rarely (tests/sim/drill.cc); a share of every run's seeds on top.
 DRILLS = [["--drill", "left-behind", "--durability", "off"], ["--drill", "lost-source"],
+          ["--drill", "rewind-in-vain"],
           ["--drill", "old-store"], ["--drill", "promise-taken-back"], ["--drill", "word-in-vain", "--witness"],
           ["--drill", "two-of-one-number", "--durability", "off"], ["--drill", "former-primary"],
           ["--drill", "two-controllers"]]

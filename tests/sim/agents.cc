@@ -11,7 +11,6 @@ namespace pgmahout::sim {
 namespace {
 
 constexpr Duration kMarkerPeriod{500};
-constexpr Duration kWalSenderTimeout{10'000};
 constexpr Duration kWalReceiverTimeout{3'000};
 
 }  // namespace
@@ -22,12 +21,14 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
   sql.in_recovery = server.in_recovery;
   sql.timeline = vm.disk.timeline;
   sql.server_started = server.started;
+  sql.redo_lsn = LsnAt(vm.CheckpointBefore(vm.disk.flushed));
   sql.config_id = agent::ConfigIdOf(server.loaded.text);
   sql.synchronous_standby_names = agent::RenderSynchronousStandbyNames(server.loaded.quorum);
   sql.since_config_load = now_ - server.loaded_at;
   sql.roles_id = vm.disk.roles_id;
-  for (const std::string& slot : vm.disk.slots) {
-    sql.slots.push_back(agent::Slot{slot, true, Lsn{1}});
+  for (const auto& [slot, restart] : vm.disk.slots) {
+    const Lsn lsn = restart.has_value() ? LsnAt(*restart) : Lsn{};
+    sql.slots.push_back(agent::Slot{slot, IsInUse(vm, slot), lsn});
   }
   if (server.in_recovery) {
     sql.receive_lsn = LsnAt(vm.disk.flushed);
@@ -62,6 +63,7 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
 agent::World Simulation::See(Vm& vm) {
   agent::World world;
   world.desired = vm.orders.desired;
+  world.member_lsn = vm.orders.member_lsn;
   world.lease = vm.orders.lease;
   world.witnesses = vm.witnesses.seen();
   world.memory = vm.disk.memory;
@@ -93,7 +95,7 @@ agent::World Simulation::See(Vm& vm) {
     seen.server = ServerState::kRunning;
     seen.sql = Ask(vm);
     agent::AttachWitness(world.desired, &seen);
-    seen.not_streaming_since = vm.not_streaming_since;
+    seen.not_streaming_since = vm.stream_watch.since();
     if (seen.sql->receiver_streaming) {
       seen.receiver_heard_at = vm.Clock(vm.server.received_at);
     }
@@ -108,19 +110,11 @@ void Simulation::Agent(Vm& vm) {
   agent::World world = See(vm);
   vm.witnesses.Take(world.observation);
   world.witnesses = vm.witnesses.seen();
-  const std::optional<agent::SqlFacts>& sql = world.observation.sql;
-  const bool waits = sql.has_value() && sql->in_recovery && !sql->receiver_streaming;
-  const std::string& replaying = world.observation.replaying;
-  const bool stands_still = !replaying.empty() && replaying == vm.replaying;
-  vm.replaying = replaying;
-  if (!waits && !stands_still) {
-    vm.not_streaming_since.reset();
-  } else if (!vm.not_streaming_since.has_value()) {
-    vm.not_streaming_since = world.now;
-  }
-  world.observation.not_streaming_since = vm.not_streaming_since;
+  vm.stream_watch.Take(world.observation, vm.last_step, world.now);
+  world.observation.not_streaming_since = vm.stream_watch.since();
   Visit(vm);
   const agent::Step step = agent::Next(world);
+  vm.last_step = step.kind;
   const bool fences =
       step.kind == agent::StepKind::kKill || step.kind == agent::StepKind::kStopFast;
   if (options_.broken.guard_sleeps && step.rule == "fence-at-deadline") {
@@ -184,12 +178,13 @@ void Simulation::Carry(Vm& vm, const agent::Step& step) {
       break;
     case agent::StepKind::kCheckpoint:
       vm.disk.checkpoint_lsn = LsnAt(vm.disk.flushed);
+      vm.disk.checkpoints.push_back(vm.disk.flushed);
       break;
     case agent::StepKind::kEnsureRoles:
       vm.disk.roles_id = step.roles_id;
       break;
     case agent::StepKind::kEnsureSlots:
-      vm.disk.slots.insert(vm.disk.slots.end(), step.slots.create.begin(), step.slots.create.end());
+      EnsureSlots(vm, step.slots);
       break;
     default:
       break;
@@ -256,6 +251,7 @@ void Simulation::Promote(Vm& vm, uint32_t lowest) {
   } else {
     archived_timelines_.insert(vm.disk.timeline);
   }
+  vm.disk.checkpoints.push_back(vm.disk.wal.size());
   vm.disk.fork_lsn = LsnAt(vm.disk.wal.size());
   vm.disk.history[vm.disk.timeline] = vm.disk.fork_lsn;
   vm.disk.wal.push_back(0);
@@ -295,14 +291,15 @@ void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {
 // timelines are the same.
 void Simulation::Copy(Vm& vm, const agent::Step& step) {
   const auto upstream = vms_.find(step.upstream.node);
+  const bool rewinds = step.kind == agent::StepKind::kRewind;
   if (upstream == vms_.end() || !upstream->second.Commits() || !upstream->second.Acts(now_) ||
-      !BothWays(vm.name, upstream->first) || Random(4) == 0) {
+      !BothWays(vm.name, upstream->first) || Random(4) == 0 ||
+      (!rewinds && !HasSlot(upstream->second, step.slot))) {
     return;
   }
   CheckCopy(vm, upstream->second);
-  const Vm& source = upstream->second;
+  Vm& source = upstream->second;
   const agent::Memory memory = step.memory;
-  const bool rewinds = step.kind == agent::StepKind::kRewind;
   vm.Crash();
   if (rewinds && vm.disk.timeline == source.disk.timeline) {
     CheckFollows(vm, upstream->first, "was rewound to its own timeline");
@@ -310,8 +307,17 @@ void Simulation::Copy(Vm& vm, const agent::Step& step) {
     vm.disk.memory = memory;
     return;
   }
+  if (!rewinds) {  // a base backup begins with a checkpoint
+    source.disk.checkpoints.push_back(source.disk.flushed);
+    vm.stream_watch.Reset();
+  }
   Config config;
+  const bool starts = !rewinds || SourceHasWalFor(vm, source);
   vm.disk = source.disk;
+  vm.disk.starts = starts;
+  if (!starts) {
+    Say(absl::StrCat(vm.name, " lacks WAL that it needs first"));
+  }
   vm.disk.wal.resize(source.disk.flushed);
   vm.disk.flushed = vm.disk.wal.size();
   vm.disk.memory = memory;
@@ -319,6 +325,9 @@ void Simulation::Copy(Vm& vm, const agent::Step& step) {
   vm.disk.config = config;
   vm.disk.hba.clear();
   vm.disk.slots.clear();
+  if (!rewinds) {
+    vm.disk.removed = source.disk.flushed;
+  }
   // A base backup waits for the WAL that makes it consistent; a rewind does not.
   vm.disk.min_recovery_lsn = LsnAt(rewinds ? source.disk.wal.size() : source.disk.flushed);
   vm.disk.min_recovery_timeline = source.disk.timeline;

@@ -150,7 +150,7 @@ void Simulation::PauseExam() {
     Break("during a pause something was repaired or moved");
   }
   Feed(controller::PauseRequested{false});
-  AwaitHealthy(Duration{90'000}, "a pause in which the primary was lost");
+  AwaitHealthy(kHealing, "a pause in which the primary was lost");
 }
 
 void Simulation::MaintenanceExam() {
@@ -172,7 +172,7 @@ void Simulation::MaintenanceExam() {
     Break(absl::StrCat(node, " was started although it is in maintenance"));
   }
   Feed(controller::MaintenanceRequested{node, false});
-  AwaitHealthy(Duration{90'000}, "a maintenance");
+  AwaitHealthy(kHealing, "a maintenance");
 }
 
 void Simulation::ReinitExam() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/pg/names.h"
 #include "controller/core/status.h"
 #include "tests/sim/simulation.h"
 
@@ -18,6 +19,7 @@ const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
   static const std::map<std::string, void (Simulation::*)()> drills = {
       {"left-behind", &Simulation::LeaveBehindOnOldTimeline},
       {"lost-source", &Simulation::LoseTheSourceOfARewind},
+      {"rewind-in-vain", &Simulation::RewindInVain},
       {"old-store", &Simulation::RestoreOldStoreBesideTwoPrimaries},
       {"promise-taken-back", &Simulation::TakeThePromiseBack},
       {"word-in-vain", &Simulation::GiveTheWordInVain},
@@ -118,6 +120,26 @@ void Simulation::LoseTheSourceOfARewind() {
   Advance(Duration{40'000}, /*with_faults=*/false);
 }
 
+// A former primary is away until its slot is lost. The new one has removed WAL since, so that what
+// is rewound to it cannot start.
+void Simulation::RewindInVain() {
+  const std::string old = state_.durable.primary;
+  if (Standbys().empty()) {
+    return;
+  }
+  Isolate(Primary(), Duration{200'000});
+  if (!AwaitNewPrimary(old)) {
+    return;
+  }
+  const auto is_lost = [this, &old] { return !HasSlot(Primary(), SlotNameOf(old)); };
+  Await(is_lost, Duration{150'000}, kLook);
+  Advance(Duration{Random(10'000)}, /*with_faults=*/false);
+  HealAll();
+  is_calm_ = true;  // another change of primary would begin the minute anew
+  AwaitHealthy(kHealing, "a rewind in vain");
+  is_calm_ = false;
+}
+
 // The witness lets the primary go on alone, and at that moment all come back: it never does. When
 // it is lost later the witness must be believed again.
 void Simulation::GiveTheWordInVain() {
@@ -130,7 +152,7 @@ void Simulation::GiveTheWordInVain() {
   const agent::Memory& word = vms_.at(witness_).disk.memory;
   Await([&] { return word.alone_epoch == state_.durable.epoch; }, Duration{30'000}, kLook);
   HealAll();
-  AwaitHealthy(Duration{90'000}, "a word in vain");
+  AwaitHealthy(kHealing, "a word in vain");
   LoseThePrimary();
 }
 

@@ -108,7 +108,7 @@ void Simulation::LoseThePrimary() {
                        " nobody has taken over: ", controller::PhaseOf(state_, now_).reason));
   }
   HealAll();
-  AwaitHealthy(Duration{90'000}, "the lost primary came back");
+  AwaitHealthy(kHealing, "the lost primary came back");
 }
 
 // One standby after the other: `preferred` goes on alone, and who was lost first is not waited for
@@ -132,7 +132,7 @@ void Simulation::LoseStandbys() {
     Break(absl::StrCat("I10: without standbys writes ", may_commit ? "have stopped" : "go on"));
   }
   HealAll();
-  AwaitHealthy(Duration{90'000}, "the lost standbys came back");
+  AwaitHealthy(kHealing, "the lost standbys came back");
 }
 
 // Losing the controller costs failover, never writes.

@@ -18,7 +18,7 @@ namespace {
 constexpr char kUsage[] =
     "usage: pgmahout-sim [--seeds N] [--from S] [--seed S] [--trace] [--stop-at-first]\n"
     "                    [--break CONTRACT] [--durability preferred|required|off]\n"
-    "                    [--witness] [--drill left-behind|lost-source|old-store|\n"
+    "                    [--witness] [--drill left-behind|lost-source|old-store|rewind-in-vain|\n"
     "                     promise-taken-back|word-in-vain|two-of-one-number|\n"
     "                     former-primary|two-controllers]\n"
     "Runs seeds S to S+N-1. --seed S --trace prints all that happens in one of them.\n"

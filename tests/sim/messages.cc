@@ -149,6 +149,11 @@ void Simulation::Perform(const controller::Outcome& outcome) {
     received.order.controller_opening = opening_;
     received.order.epoch = state_.durable.epoch;
     received.order.lease = answer.lease;
+    for (const auto& [node, member] : state_.members) {
+      if (member.report.has_value() && member.report->receive_lsn.valid()) {
+        received.order.member_lsn[node] = member.report->receive_lsn;
+      }
+    }
     received.desired = controller::DesiredFor(state_, answer.node);
     std::deque<Down>& queue = down_[answer.node];
     BootTime due = Soon(100, 1'500);

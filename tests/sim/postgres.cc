@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/pg/names.h"
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
@@ -89,7 +90,7 @@ void Simulation::Replicate(Vm& standby) {
     Break(absl::StrCat("I7: ", standby.name, " may follow ", primary.name,
                        ", whose history has the same numbers and is another one"));
   }
-  if (!primary.server.running || !can_follow) {
+  if (!primary.server.running || !can_follow || !CanSend(primary, standby)) {
     server.receives_from.clear();  // a reset, or a refusal
     return;
   }
@@ -120,6 +121,8 @@ void Simulation::Receive(Vm& standby, Vm& primary) {
   const auto from = primary.disk.wal.begin() + static_cast<std::ptrdiff_t>(wal.size());
   wal.insert(wal.end(), from, from + static_cast<std::ptrdiff_t>(more));
   standby.disk.history = primary.disk.history;
+  standby.disk.checkpoints = primary.disk.checkpoints;
+  std::erase_if(standby.disk.checkpoints, [&wal](size_t records) { return records > wal.size(); });
   standby.disk.timeline = TimelineAtEnd(standby.disk);
   if (more > 0 || Random(4) == 0) {
     standby.server.received_at = now_;
@@ -144,6 +147,10 @@ void Simulation::TakeConfirmations(Vm& primary) {
     if (primary.IsPrimary() && Reaches(one.standby, primary.name)) {
       size_t& flushed = primary.server.flushed[one.standby];
       flushed = std::max(flushed, one.flushed);
+      if (const std::string slot = SlotNameOf(one.standby); HasSlot(primary, slot)) {
+        std::optional<size_t>& restart = primary.disk.slots[slot];
+        restart = std::max(restart, std::optional(one.flushed));
+      }
     }
   }
 }

@@ -14,7 +14,6 @@ namespace {
 constexpr Duration kStep{50};
 constexpr Duration kSetUp{10'000};
 constexpr Duration kFaults{150'000};
-constexpr Duration kHealing{90'000};
 constexpr size_t kTraceLines = 160;
 
 }  // namespace
@@ -41,6 +40,7 @@ Simulation::Simulation(const Options& options)
   spec.synchronous.number = nodes > 3 && Random(2) == 0 ? 2 : 1;
   spec.failover.detect_after = Duration{Random(3) == 0 ? 1'000 : 3'000};
   spec.failover.restart_on_crash = Random(4) == 0;
+  spec.failover.max_lag_bytes = uint64_t{1} << 40;  // lag is no reason to refuse anything here
   spec.dns.primary = "orders-rw.example.";
   spec.dns.standbys = Random(2) == 0 ? "orders-ro.example." : "";
   archive_ = Random(2) == 0;
@@ -110,6 +110,7 @@ std::string Simulation::Run() {
   AwaitHealthy(kHealing, "the last fault");
   CareExam();
   Exam();
+  CheckSlots();
   if (broken_.empty()) {
     CheckHoldsAll(Primary(), "is the last primary");
     if (std::tie(zone_.primary_addresses, zone_.standby_addresses) !=
@@ -161,6 +162,7 @@ void Simulation::Step(bool with_faults) {
       EndStops(vm);
       EndPromotion(vm);
       Flush(vm);
+      RemoveOldWal(vm);
     }
     if (!guard_first) {
       Guard(vm);

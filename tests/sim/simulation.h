@@ -18,6 +18,10 @@
 
 namespace pgmahout::sim {
 
+// After that everything is well again. A standby that cannot be used is waited for for a minute,
+// and that minute begins anew with whatever happens to it.
+constexpr Duration kHealing{150'000};
+
 // Contracts of adapters that a run may break on purpose, to see that it is noticed.
 struct BrokenAdapters {
   bool lease_from_receipt = false;    // the agent counts its lease from the order's arrival
@@ -169,6 +173,15 @@ class Simulation {
   void Acknowledge(Vm& primary);
   void EndStops(Vm& vm);
 
+  // ---- Slots (slots.cc) ----
+  void EnsureSlots(Vm& vm, const agent::SlotPlan& plan);
+  void RemoveOldWal(Vm& vm);
+  bool SourceHasWalFor(const Vm& rewound, const Vm& source) const;
+  void CheckSlots();
+  static bool HasSlot(const Vm& vm, const std::string& slot);
+  bool IsInUse(const Vm& vm, const std::string& slot) const;
+  bool CanSend(const Vm& primary, const Vm& standby) const;
+
   // ---- Faults (faults.cc) ----
   bool FaultHits(uint32_t per_10000);
   void AcceptLoss();
@@ -231,6 +244,7 @@ class Simulation {
   std::vector<std::string> Standbys() const;
   void LeaveBehindOnOldTimeline();
   void LoseTheSourceOfARewind();
+  void RewindInVain();
   void GiveTheWordInVain();
   void TakeThePromiseBack();
   void BeginOneTimelineTwice();

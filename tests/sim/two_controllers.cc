@@ -89,7 +89,7 @@ void Simulation::GoToAnotherControllerAndBack() {
   At(/*twin=*/true, [this] {
     Advance(Duration{30'000}, /*with_faults=*/true);
     HealAll();
-    AwaitHealthy(Duration{90'000}, "the faults beside the first controller");
+    AwaitHealthy(kHealing, "the faults beside the first controller");
   });
   DialTheOther();
   Advance(Duration{Random(5'000)}, /*with_faults=*/false);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/vm.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 
 namespace pgmahout::sim {
@@ -21,8 +23,16 @@ void Vm::Load(BootTime now) {
   server.loaded_at = now;
 }
 
+size_t Vm::CheckpointBefore(size_t records) const {
+  const auto after = std::upper_bound(disk.checkpoints.begin(), disk.checkpoints.end(), records);
+  return after == disk.checkpoints.begin() ? 0 : *std::prev(after);
+}
+
 void Vm::StartServer(BootTime now) {
   server = Server{};
+  if (!disk.starts) {
+    return;  // it ends at once
+  }
   server.running = true;
   server.started = ++servers_started;
   server.in_recovery = disk.standby_signal;
@@ -50,12 +60,13 @@ void Vm::Crash() {
 void Vm::LosePower() {
   Crash();
   disk.wal.resize(disk.flushed);
+  std::erase_if(disk.checkpoints, [this](size_t records) { return records > disk.flushed; });
   powered = false;
   connection = 0;
   ended_connection = 0;
   orders = agent::Orders{};  // the lease means nothing after another boot
   witnesses = agent::Witnesses{};
-  not_streaming_since.reset();
+  stream_watch.Reset();
   visit.reset();
 }
 

@@ -14,9 +14,13 @@
 #include "agent/core/alone.h"
 #include "agent/core/orders.h"
 #include "agent/core/reconciler.h"
+#include "agent/core/stream_watch.h"
 #include "agent/core/witness.h"
 
 namespace pgmahout::sim {
+
+// A walsender goes on for so long without its standby.
+constexpr Duration kWalSenderTimeout{10'000};
 
 // A record is a client's commit (its number), or one of ours: checkpoint, marker (0).
 using Wal = std::vector<uint32_t>;
@@ -26,8 +30,11 @@ constexpr uint64_t kSystemIdentifier = 77;
 // So long before a server has stopped its walsenders have sent all.
 constexpr Duration kLastOfWal{100};
 
+// As if records were long: what counts megabytes counts dozens of them.
+constexpr uint64_t kRecordBytes = uint64_t{1} << 18;
+
 constexpr Lsn LsnAt(size_t records) {
-  return Lsn{1'000 + 100 * uint64_t{records}};
+  return Lsn{1'000 + kRecordBytes * uint64_t{records}};
 }
 
 std::string AddressOf(const std::string& node);
@@ -58,7 +65,12 @@ struct Disk {
   Config config;
   std::string hba;
   std::string roles_id;
-  std::vector<std::string> slots;
+  // Records that were confirmed, as the others are kept; nothing: it held back too much, and is
+  // lost.
+  std::map<std::string, std::optional<size_t>> slots;
+  size_t removed = 0;               // records before it are in pg_wal no more
+  std::vector<size_t> checkpoints;  // in this WAL: records before each
+  bool starts = true;               // false: WAL is missing that a rewound server needs first
   agent::Memory memory;
 };
 
@@ -129,9 +141,9 @@ struct Vm {
   Report last_report;
   BootTime last_sent;
   BootTime last_marker;
-  std::optional<BootTime> not_streaming_since;  // by this VM's clock
-  std::string replaying;                        // as last seen
-  std::optional<agent::Visit> visit;            // as witness
+  agent::StreamWatch stream_watch;
+  agent::StepKind last_step = agent::StepKind::kWait;
+  std::optional<agent::Visit> visit;  // as witness
 
   bool Acts(BootTime now) const { return powered && now >= frozen_until; }
 
@@ -151,6 +163,8 @@ struct Vm {
   void Crash();
   void LosePower();
   void Load(BootTime now);
+  // The last checkpoint before its first `records` end; 0 if there is none.
+  size_t CheckpointBefore(size_t records) const;
 };
 
 }  // namespace pgmahout::sim

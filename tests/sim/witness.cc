@@ -105,7 +105,7 @@ void Simulation::LoseStandbyAndController() {
   BringControllerBack();
   Advance(Duration{Random(20'000)}, /*with_faults=*/false);
   HealAll();
-  AwaitHealthy(Duration{90'000}, "the standby and the controller came back");
+  AwaitHealthy(kHealing, "the standby and the controller came back");
   // With a short detectAfter one look that comes late has it given up (without a loss).
   const bool is_patient = durable.spec.failover.detect_after > Duration{1'000};
   if (broken_.empty() && may_commit && is_patient && state_.durable.primary != durable.primary) {
