@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "agent/link/link.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
@@ -30,7 +31,8 @@ constexpr size_t kSentKept = 64;
 
 class GrpcLink;
 
-// One stream. Deletes itself on the loop after its last reaction.
+// One stream. Deletes itself on the loop after its last reaction; once the loop has ended, End()
+// does.
 class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMessage> {
  public:
   Stream(GrpcLink& link, EventLoop& loop, std::shared_ptr<grpc::Channel> channel)
@@ -44,6 +46,8 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   void Write(v1::AgentMessage message);
   // On the loop; the stream ends soon.
   void Close();
+  // After the loop has ended: waits for the last reaction, then deletes it.
+  void End();
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -58,6 +62,8 @@ class Stream : public grpc::ClientBidiReactor<v1::AgentMessage, v1::ControllerMe
   v1::AgentMessage out_;
   v1::ControllerMessage in_;
   bool held_ = true;  // on the loop
+  // Shared, as the loop may delete this stream while gRPC's thread tells that it is done.
+  const std::shared_ptr<absl::Notification> done_ = std::make_shared<absl::Notification>();
 };
 
 class GrpcLink : public Link {
@@ -67,6 +73,13 @@ class GrpcLink : public Link {
         clock_(clock),
         config_(std::move(config)),
         instance_id_(absl::StrCat(absl::Hex(RandomSeed()))) {}
+
+  // gRPC's threads must not find this link and its loop gone.
+  ~GrpcLink() override {
+    if (stream_ != nullptr) {
+      stream_->End();
+    }
+  }
 
   void Start(absl::AnyInvocable<void(Received)> on_order,
              absl::AnyInvocable<void(bool)> on_state) override {
@@ -269,6 +282,12 @@ void Stream::Close() {
   }
 }
 
+void Stream::End() {
+  Close();
+  done_->WaitForNotification();
+  delete this;
+}
+
 void Stream::OnReadDone(bool ok) {
   if (!ok) {
     loop_.Post([this] { Close(); });
@@ -284,10 +303,12 @@ void Stream::OnWriteDone(bool ok) {
 }
 
 void Stream::OnDone(const grpc::Status& status) {
+  const std::shared_ptr<absl::Notification> done = done_;
   loop_.Post([this, status] {
     link_.Closed(this, status);
     delete this;
   });
+  done->Notify();
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ class Link {
   virtual void Send(const Report& report) = 0;
 };
 
+// Destroy it once `loop` has ended, and before `loop` and `clock`: waits for gRPC's threads.
 std::unique_ptr<Link> MakeGrpcLink(EventLoop& loop, const Clock& clock, LinkConfig config);
 
 }  // namespace pgmahout::agent
