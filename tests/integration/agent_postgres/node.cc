@@ -2,9 +2,11 @@
 #include "tests/integration/agent_postgres/node.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,6 +34,8 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kMajor = 15;
 constexpr char kBinDirectory[] = "/usr/lib/postgresql/15/bin";
+constexpr char kSiteName[] = "pgm-agent-";
+constexpr char kSitePrefix[] = "/tmp/pgm-agent-";
 constexpr auto kPoll = std::chrono::milliseconds(20);
 constexpr Duration kPatience{30'000};
 // ":" and "\" have a meaning in a password file, "'" has one in SQL.
@@ -51,18 +55,70 @@ void FreeSharedMemory(const std::string& data_directory) {
   }
 }
 
+void EndServer(const std::string& data_directory) {
+  (void)KillServerProcesses(data_directory, Duration{10'000});
+  FreeSharedMemory(data_directory);
+}
+
+// The locked file of a site; -1: its test program lives.
+int LockSite(const std::string& path) {
+  const int fd = open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+void RemoveSite(const std::string& path) {
+  std::error_code ignored;
+  for (const auto& node : fs::directory_iterator(path, ignored)) {
+    for (const auto& entry : fs::directory_iterator(node.path(), ignored)) {
+      if (absl::StartsWith(entry.path().filename().string(), "pgdata.")) {
+        EndServer(entry.path().string());
+      }
+    }
+  }
+  fs::remove_all(path, ignored);
+}
+
+// A program that was killed could not clean up.
+void RemoveLeftovers() {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/tmp", ignored)) {
+    const std::string path = entry.path().string();
+    if (!absl::StartsWith(path, kSitePrefix)) {
+      continue;
+    }
+    if (const int lock = LockSite(path); lock >= 0) {
+      RemoveSite(path);
+      close(lock);
+    }
+  }
+}
+
+// Made and locked under another name, so that nobody takes it for a leftover meanwhile.
+std::string MakeSite(int* lock) {
+  std::string made = absl::StrCat("/tmp/new-", kSiteName, "XXXXXX");
+  PGM_CHECK(mkdtemp(made.data()) != nullptr);
+  *lock = LockSite(made);
+  PGM_CHECK(*lock >= 0);
+  std::string path = absl::StrCat(kSitePrefix, made.substr(made.size() - 6));
+  PGM_CHECK(rename(made.c_str(), path.c_str()) == 0);
+  return path;
+}
+
 }  // namespace
 
 Site::Site() {
-  char name[] = "/tmp/pgm-agent-XXXXXX";
-  PGM_CHECK(mkdtemp(name) != nullptr);
-  path_ = name;
+  RemoveLeftovers();
+  path_ = MakeSite(&lock_);
   MakeAuthority(path_);
 }
 
 Site::~Site() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  RemoveSite(path_);
+  close(lock_);
 }
 
 Node::Node(const Site& site, const std::string& name, const std::string& address)
@@ -108,8 +164,7 @@ Node::~Node() {
   instance_->CancelStep();
   for (uint64_t number = 1; number <= memory.data_number + 1; ++number) {
     const std::string directory = absl::StrCat(config_.data_root, "/pgdata.", number);
-    (void)KillServerProcesses(directory, Duration{10'000});
-    FreeSharedMemory(directory);
+    EndServer(directory);
   }
 }
 

@@ -22,6 +22,7 @@ namespace pgmahout::agent {
 // A directory under /tmp that is removed with this object. Holds the test CA.
 class Site {
  public:
+  // Also ends the servers of a test program that did not live to do it, and removes its directory.
   Site();
   ~Site();
   Site(const Site&) = delete;
@@ -31,6 +32,7 @@ class Site {
 
  private:
   std::string path_;
+  int lock_ = -1;  // held as long as this process lives
 };
 
 class Node {

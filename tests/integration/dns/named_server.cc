@@ -187,8 +187,10 @@ void NamedServer::Stop() {
   pid_ = -1;
 }
 
+// A signal stops one thread after the other; the last one tells the parent.
 void NamedServer::Freeze() {
   kill(pid_, SIGSTOP);
+  PGM_CHECK(waitpid(pid_, nullptr, WUNTRACED) == pid_);
 }
 
 void NamedServer::Thaw() {
