@@ -15,6 +15,7 @@
 #include "agent/postgres/observer.h"
 #include "agent/postgres/sql_facts.h"
 #include "agent/postgres/step_run.h"
+#include "agent/postgres/timelines.h"
 #include "common/base/status_macros.h"
 
 namespace pgmahout::agent {
@@ -24,6 +25,10 @@ namespace fs = std::filesystem;
 
 constexpr Duration kPushTimeout{60'000};
 constexpr Duration kSqlTimeout{5'000};
+
+bool IsHistory(const std::string& name) {
+  return absl::EndsWith(name, ".history");
+}
 
 // Whole segments of this server's own history, and the history files.
 bool BelongsToThePast(const std::string& name,
@@ -35,7 +40,7 @@ bool BelongsToThePast(const std::string& name,
     return false;
   }
   const auto end = ends.find(its_timeline);
-  if (absl::EndsWith(name, ".history")) {
+  if (IsHistory(name)) {
     return its_timeline == timeline || end != ends.end();
   }
   uint32_t log = 0;
@@ -56,15 +61,25 @@ absl::Status BackfillArchive(const StepRun& run) {
   PGM_ASSIGN_OR_RETURN(const SqlFacts facts, AskFacts(session, directory, deadline));
   const std::map<uint32_t, Lsn> ends = EndsOfTimelines(directory, facts.timeline);
   std::vector<std::string> paths;
+  std::vector<std::string> placeholders;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory + "/pg_wal", error)) {
-    if (entry.is_regular_file(error) &&
-        BelongsToThePast(entry.path().filename().string(), entry.file_size(error), facts.timeline,
-                         ends)) {
-      paths.push_back(entry.path().string());
+    const std::string path = entry.path().string();
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_regular_file(error)) {
+      continue;
+    }
+    if (IsHistory(name) && IsTimelinePlaceholder(path)) {
+      placeholders.push_back(path);
+    } else if (BelongsToThePast(name, entry.file_size(error), facts.timeline, ends)) {
+      paths.push_back(path);
     }
   }
   std::sort(paths.begin(), paths.end());
+  // Who recovers from the archive takes the last number that it comes to for its future, so the
+  // history of this timeline has to be there first.
+  std::sort(placeholders.begin(), placeholders.end());
+  paths.insert(paths.end(), placeholders.begin(), placeholders.end());
   for (const std::string& path : paths) {
     run.progress(absl::StrCat("archive ", fs::path(path).filename().string()));
     PGM_RETURN_IF_ERROR(

@@ -12,16 +12,12 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/pg/timeline_placeholder.h"
 
 namespace pgmahout::agent {
 namespace {
 
 namespace fs = std::filesystem;
-
-// PostgreSQL skips lines that begin with "#"; without others a timeline has no ancestors.
-constexpr absl::string_view kPlaceholder =
-    "# pgmahout: nobody's timeline, or one of a candidate that was lost. Keep this file: standbys\n"
-    "# ask for the history of every number up to their own.\n";
 
 // So many changes of primary without a promotion in a row there are not. Who claims more talks
 // nonsense, and nobody waits for that many files.
@@ -31,43 +27,52 @@ std::string HistoryPath(const std::string& directory, uint32_t timeline) {
   return absl::StrFormat("%s/%08X.history", directory, timeline);
 }
 
-absl::Status CopyHistories(const StepRun& run, const std::string& wal, uint32_t timeline) {
-  for (uint32_t next = timeline + 1;; ++next) {
-    const absl::StatusOr<std::string> text =
-        ReadFile(HistoryPath(run.desired.spec.archive_directory, next));
-    if (absl::IsNotFound(text.status())) {
-      return absl::OkStatus();
-    }
-    PGM_RETURN_IF_ERROR(text.status());
-    PGM_RETURN_IF_ERROR(WriteFileAtomically(HistoryPath(wal, next), *text, 0600));
-  }
+// What the archive knows of `timeline`; NotFound: nothing, or there is no archive.
+absl::StatusOr<std::string> ArchivedHistory(const StepRun& run, uint32_t timeline) {
+  const std::string& archive = run.desired.spec.archive_directory;
+  return archive.empty() ? absl::NotFoundError("there is no archive")
+                         : ReadFile(HistoryPath(archive, timeline));
 }
 
-bool IsPlaceholder(const std::string& path) {
-  const absl::StatusOr<std::string> text = ReadFile(path);
-  return text.ok() && *text == kPlaceholder;
+// The lowest number that this promotion may begin.
+uint32_t LowestNumber(const StepRun& run, uint32_t timeline) {
+  const uint32_t lowest = run.step.new_timeline;
+  if (lowest > timeline && lowest - timeline > kMostPlaceholders) {
+    LogWarning("a timeline is begun without keeping the lower numbers free: they are too many",
+               {{"from", absl::StrCat(timeline)}, {"lowest", absl::StrCat(lowest)}});
+    return 0;
+  }
+  return lowest;
 }
 
 }  // namespace
 
 absl::Status TakeTimelineNumbers(const StepRun& run, uint32_t timeline) {
+  const uint32_t lowest = LowestNumber(run, timeline);
   const std::string wal = run.DataDirectory() + "/pg_wal";
-  if (!run.desired.spec.archive_directory.empty()) {
-    return CopyHistories(run, wal, timeline);  // a gap there would end a recovery from the archive
-  }
-  const uint32_t lowest = run.step.new_timeline;
-  if (lowest > timeline && lowest - timeline > kMostPlaceholders) {
-    LogWarning("a timeline is begun without keeping the lower numbers free: they are too many",
-               {{"from", absl::StrCat(timeline)}, {"lowest", absl::StrCat(lowest)}});
-    return absl::OkStatus();
-  }
-  std::error_code error;
-  for (uint32_t next = timeline + 1; next < lowest; ++next) {
-    if (const std::string path = HistoryPath(wal, next); !fs::exists(path, error)) {
-      PGM_RETURN_IF_ERROR(WriteFileAtomically(path, kPlaceholder, 0600));
+  for (uint32_t next = timeline + 1;; ++next) {
+    const std::string path = HistoryPath(wal, next);
+    const absl::StatusOr<std::string> archived = ArchivedHistory(run, next);
+    if (archived.ok()) {
+      PGM_RETURN_IF_ERROR(WriteFileAtomically(path, *archived, 0600));
+      continue;
+    }
+    if (!absl::IsNotFound(archived.status())) {
+      return archived.status();
+    }
+    if (next >= lowest) {
+      return absl::OkStatus();
+    }
+    std::error_code error;
+    if (!fs::exists(path, error)) {
+      PGM_RETURN_IF_ERROR(WriteFileAtomically(path, kTimelinePlaceholder, 0600));
     }
   }
-  return absl::OkStatus();
+}
+
+bool IsTimelinePlaceholder(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  return text.ok() && *text == kTimelinePlaceholder;
 }
 
 absl::Status RemoveVainPlaceholders(const std::string& data_directory) {
@@ -81,7 +86,8 @@ absl::Status RemoveVainPlaceholders(const std::string& data_directory) {
   if (error) {
     return ErrnoStatus(error.value(), absl::StrCat("cannot read \"", data_directory, "/pg_wal\""));
   }
-  for (auto last = histories.rbegin(); last != histories.rend() && IsPlaceholder(*last); ++last) {
+  for (auto last = histories.rbegin(); last != histories.rend() && IsTimelinePlaceholder(*last);
+       ++last) {
     if (!fs::remove(*last, error)) {
       return absl::UnavailableError(
           absl::StrCat("cannot remove \"", *last, "\": ", error.message()));

@@ -16,10 +16,8 @@ namespace pgmahout::agent {
 std::optional<Lsn> StartOfSegment(absl::string_view name, uint64_t bytes);
 
 // The end of the last whole record of `timeline` in the segments of `wal_directory`, following the
-// records from `start`, which must be where one begins: a checkpoint, or a point where a timeline
-// was left. `start` itself if there is none. Records are chained by the position of the one before,
-// so that what a recycled segment still holds is not taken for WAL; their check sums are not
-// computed.
+// records from `start` (common/pg/wal_records.h), which must be where one begins: a checkpoint, or
+// a point where a timeline was left. `start` itself if there is none.
 Lsn EndOfWal(const std::string& wal_directory, uint32_t timeline, Lsn start);
 
 }  // namespace pgmahout::agent

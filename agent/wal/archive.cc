@@ -19,10 +19,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/wal/segment_end.h"
 #include "agent/wal/wal_name.h"
 #include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
+#include "common/pg/timeline_placeholder.h"
 
 namespace pgmahout::wal {
 namespace {
@@ -221,15 +223,67 @@ class RemoveAtEnd {
   std::string path_;
 };
 
+// Whether two segments `name` differ only where nobody reads (segment_end.h).
+absl::StatusOr<bool> AreSameUpToSwitch(const WalName& name,
+                                       const std::string& one,
+                                       const std::string& other) {
+  PGM_ASSIGN_OR_RETURN(const std::string content, ReadFile(one, kSegmentBytesMax));
+  const std::optional<uint64_t> end = EndOfSwitch(name, content);
+  if (!end.has_value()) {
+    return false;
+  }
+  PGM_ASSIGN_OR_RETURN(const std::string content_of_other, ReadFile(other, kSegmentBytesMax));
+  return content.size() == content_of_other.size() &&
+         absl::string_view(content).substr(0, *end) ==
+             absl::string_view(content_of_other).substr(0, *end);
+}
+
+bool IsPlaceholder(const std::string& path) {
+  const absl::StatusOr<std::string> text = ReadFile(path);
+  return text.ok() && *text == kTimelinePlaceholder;
+}
+
+// Whether what is archived as `name` serves as well as `source`, whose content differs. The records
+// of a .partial are also in the first segment of the timeline that was begun there, for each
+// candidate that left its timeline in one segment.
+absl::StatusOr<bool> IsAsGood(const WalName& name,
+                              const std::string& archived,
+                              const std::string& source) {
+  switch (name.kind) {
+    case NameKind::kPartial:
+      return true;
+    case NameKind::kSegment:
+      return AreSameUpToSwitch(name, archived, source);
+    case NameKind::kHistory:
+      return IsPlaceholder(source);
+    case NameKind::kBackup:
+      break;
+  }
+  return false;
+}
+
+// Whether `name` is archived as a placeholder, which says nothing, and `source` is the history of a
+// candidate that was not lost after all.
+bool ReplacesPlaceholder(const WalName& name,
+                         const std::string& archived,
+                         const std::string& source) {
+  return name.kind == NameKind::kHistory && IsPlaceholder(archived) && !IsPlaceholder(source);
+}
+
 // A push that was cut short after its rename may not have been durable: sync before success.
 absl::Status CompareWithArchived(const std::string& directory,
+                                 const WalName& name,
                                  const std::string& final_path,
                                  const std::string& source,
                                  const Content& pushed) {
   const File archived(final_path, O_RDONLY);
   PGM_RETURN_IF_ERROR(archived.Opened());
   PGM_ASSIGN_OR_RETURN(const Content there, Drain(archived, nullptr));
-  if (there.bytes == pushed.bytes && there.sha256 == pushed.sha256) {
+  bool is_there = there.bytes == pushed.bytes && there.sha256 == pushed.sha256;
+  if (!is_there) {
+    PGM_ASSIGN_OR_RETURN(is_there, IsAsGood(name, final_path, source));
+  }
+  if (is_there) {
     PGM_RETURN_IF_ERROR(archived.Sync());
     return SyncDirectory(directory);
   }
@@ -263,9 +317,10 @@ absl::Status Push(const std::string& directory, const std::string& source) {
     return absl::InvalidArgumentError(absl::StrCat("\"", source, "\" is no regular file"));
   }
   const std::string final_path = absl::StrCat(directory, "/", name);
-  if (access(final_path.c_str(), F_OK) == 0) {
+  const bool replaces = ReplacesPlaceholder(*parsed, final_path, source);
+  if (!replaces && access(final_path.c_str(), F_OK) == 0) {
     PGM_ASSIGN_OR_RETURN(const Content content, Drain(from, nullptr));
-    return CompareWithArchived(directory, final_path, source, content);
+    return CompareWithArchived(directory, *parsed, final_path, source, content);
   }
   RemoveLeftovers(directory);
   const std::string temporary = TemporaryPath(directory, name);
@@ -277,9 +332,13 @@ absl::Status Push(const std::string& directory, const std::string& source) {
   PGM_RETURN_IF_ERROR(CheckContent(*parsed, content, source));
   PGM_RETURN_IF_ERROR(to.Sync());
   // link() never replaces: the first of two pushes wins, the second compares.
-  if (link(temporary.c_str(), final_path.c_str()) != 0) {
+  if (replaces) {
+    if (rename(temporary.c_str(), final_path.c_str()) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("cannot replace \"", final_path, "\""));
+    }
+  } else if (link(temporary.c_str(), final_path.c_str()) != 0) {
     if (errno == EEXIST) {
-      return CompareWithArchived(directory, final_path, source, content);
+      return CompareWithArchived(directory, *parsed, final_path, source, content);
     }
     return ErrnoStatus(errno, absl::StrCat("cannot create \"", final_path, "\""));
   }

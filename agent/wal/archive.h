@@ -14,7 +14,9 @@
 namespace pgmahout::wal {
 
 // Copies the file `source` into `directory` under its own name. Durable when it returns OK. A file
-// of that name with the same content is success, with other content AlreadyExists.
+// of that name with the same content is success, with other content AlreadyExists; but segments are
+// compared up to their switch record only (segment_end.h), and of several .partial any will do. A
+// placeholder (common/pg/timeline_placeholder.h) is as good as any history, which replaces it.
 absl::Status Push(const std::string& directory, const std::string& source);
 
 // Copies the archived file `name` to `destination`, whole or not at all. NotFound is an everyday

@@ -17,7 +17,6 @@ constexpr size_t kSegmentNameLength = 24;
 constexpr size_t kHistoryPrefixLength = 8;
 constexpr uint16_t kLongHeader = 0x0002;  // XLP_LONG_HEADER
 constexpr uint64_t kSegmentBytesMin = uint64_t{1} << 20;
-constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
 
 bool IsUpperHex(absl::string_view text) {
   return std::all_of(text.begin(), text.end(),

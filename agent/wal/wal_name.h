@@ -33,6 +33,8 @@ std::string SegmentName(uint32_t timeline, uint32_t log, uint32_t segment);
 // The segment after (log, segment): segments of one log are numbered up to 4 GiB / size.
 void NextSegment(uint64_t segment_bytes, uint32_t* log, uint32_t* segment);
 
+inline constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
+
 // Bytes of a first page that CheckSegment needs.
 inline constexpr size_t kFirstPageBytes = 40;
 

@@ -6,87 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <filesystem>
-#include <fstream>
+
+#include "tests/unit/pg/wal_writer.h"
 
 namespace pgmahout::agent {
 namespace {
-
-constexpr uint64_t kSegment = uint64_t{1} << 20;
-constexpr uint64_t kPage = 8192;
-
-// Writes records as PostgreSQL lays them out, from the beginning of segment 1 of timeline 1.
-class WalWriter {
- public:
-  WalWriter() : bytes_(2 * kSegment, '\0') {
-    std::string path = (std::filesystem::temp_directory_path() / "pgm-wal-XXXXXX").string();
-    directory_ = mkdtemp(path.data());
-  }
-
-  ~WalWriter() { std::filesystem::remove_all(directory_); }
-
-  WalWriter(const WalWriter&) = delete;
-  WalWriter& operator=(const WalWriter&) = delete;
-
-  // A record of `length` bytes; where it begins.
-  Lsn Add(uint32_t length) {
-    PassHeader(0);
-    const uint64_t start = at_;
-    std::string record(length, 'r');
-    std::memcpy(record.data(), &length, sizeof length);
-    std::memcpy(record.data() + 8, &previous_, sizeof previous_);
-    previous_ = start;
-    for (uint32_t done = 0; done < length;) {
-      PassHeader(length - done);
-      const uint64_t part = std::min<uint64_t>(kPage - at_ % kPage, length - done);
-      std::memcpy(&bytes_[at_ - kSegment], record.data() + done, part);
-      at_ += part;
-      done += static_cast<uint32_t>(part);
-    }
-    at_ = (at_ + 7) / 8 * 8;
-    return Lsn{start};
-  }
-
-  Lsn end() const { return Lsn{at_}; }
-
-  std::string& bytes() { return bytes_; }
-
-  // Of the record chain that the next Add() goes on with.
-  void Break() { previous_ = 4711; }
-
-  const std::string& Store() {
-    for (int i = 0; i < 2; ++i) {
-      const std::string name = i == 0 ? "000000010000000000000001" : "000000010000000000000002";
-      std::ofstream(directory_ + "/" + name, std::ios::binary)
-          << bytes_.substr(static_cast<size_t>(i) * kSegment, kSegment);
-    }
-    return directory_;
-  }
-
- private:
-  void PassHeader(uint32_t remaining) {
-    if (at_ % kPage != 0) {
-      return;
-    }
-    const bool is_long = at_ % kSegment == 0;
-    const uint16_t magic = 0xD110;
-    const uint16_t info =
-        static_cast<uint16_t>((is_long ? 0x0002 : 0) | (remaining > 0 ? 0x0001 : 0));
-    const uint32_t timeline = 1;
-    char* const page = &bytes_[at_ - kSegment];
-    std::memcpy(page, &magic, 2);
-    std::memcpy(page + 2, &info, 2);
-    std::memcpy(page + 4, &timeline, 4);
-    std::memcpy(page + 8, &at_, 8);
-    std::memcpy(page + 16, &remaining, 4);
-    at_ += is_long ? 40 : 24;
-  }
-
-  std::string directory_;
-  std::string bytes_;
-  uint64_t at_ = kSegment;
-  uint64_t previous_ = 0;
-};
 
 TEST(EndOfWal, IsBehindTheLastRecord) {
   WalWriter wal;
@@ -115,12 +39,22 @@ TEST(EndOfWal, StartMayBeThePageHeaderBeforeARecord) {
   EXPECT_EQ(EndOfWal(wal.Store(), 1, Lsn{kSegment}), wal.end());
 }
 
+TEST(EndOfWal, GoesOnInTheNextSegmentAfterASwitch) {
+  WalWriter wal;
+  const Lsn first = wal.Add(59);
+  wal.Switch();
+  EXPECT_EQ(EndOfWal(wal.Store(), 1, first), Lsn{2 * kSegment});
+  wal.Add(59);
+  EXPECT_GT(wal.end().value, 2 * kSegment);
+  EXPECT_EQ(EndOfWal(wal.Store(), 1, first), wal.end());
+}
+
 TEST(EndOfWal, HalfARecordIsNoRecord) {
   WalWriter wal;
   const Lsn first = wal.Add(59);
   const Lsn torn = wal.Add(50'000);
-  const size_t third_page = 3 * kPage;
-  wal.bytes().replace(third_page, kPage, std::string(kPage, '\0'));
+  const size_t third_page = 3 * kWalPageBytes;
+  wal.bytes().replace(third_page, kWalPageBytes, std::string(kWalPageBytes, '\0'));
   EXPECT_EQ(EndOfWal(wal.Store(), 1, first), torn);
 }
 

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
+#include "common/pg/timeline_placeholder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/wal/segment.h"
@@ -82,6 +83,43 @@ TEST_F(ArchiveTest, PushNeverReplacesOtherContent) {
   EXPECT_THAT(InfoOf(status).hint, Not(IsEmpty()));
   EXPECT_EQ(ReadWhole(Archived(NameOf({}))), MakeSegment({}));
   EXPECT_THAT(ListDirectory(archive_), ElementsAre(NameOf({})));
+}
+
+// Two candidates, one after the other, left a timeline in the same segment.
+TEST_F(ArchiveTest, OfSeveralPartialSegmentsTheFirstStays) {
+  const std::string partial = absl::StrCat(pg_wal_, "/", NameOf({}), ".partial");
+  WriteWhole(partial, MakeSegment({}));
+  ASSERT_TRUE(Push(archive_, partial).ok());
+  WriteWhole(partial, MakeSegment({.noise = 2}));
+  const absl::Status status = Push(archive_, partial);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(ReadWhole(Archived(NameOf({}) + ".partial")), MakeSegment({}));
+}
+
+TEST_F(ArchiveTest, HistoriesOfOneTimelineMustAgree) {
+  const std::string history = absl::StrCat(pg_wal_, "/00000002.history");
+  WriteWhole(history, "1\t0/3000000\tno recovery target\n");
+  ASSERT_TRUE(Push(archive_, history).ok());
+  WriteWhole(history, "1\t0/4000000\tno recovery target\n");
+  EXPECT_TRUE(absl::IsAlreadyExists(Push(archive_, history)));
+}
+
+// A number was taken for a candidate that was lost; later that one is named by a person, and its
+// history arrives after all.
+TEST_F(ArchiveTest, HistoryTakesThePlaceOfAPlaceholderAndNeverTheReverse) {
+  const std::string history = absl::StrCat(pg_wal_, "/00000002.history");
+  WriteWhole(history, kTimelinePlaceholder);
+  ASSERT_TRUE(Push(archive_, history).ok());
+  ASSERT_TRUE(Push(archive_, history).ok());
+  EXPECT_EQ(ReadWhole(Archived("00000002.history")), kTimelinePlaceholder);
+  const std::string real = "1\t0/3000000\tno recovery target\n";
+  WriteWhole(history, real);
+  ASSERT_TRUE(Push(archive_, history).ok());
+  EXPECT_EQ(ReadWhole(Archived("00000002.history")), real);
+  WriteWhole(history, kTimelinePlaceholder);
+  ASSERT_TRUE(Push(archive_, history).ok());
+  EXPECT_EQ(ReadWhole(Archived("00000002.history")), real);
+  EXPECT_THAT(ListDirectory(archive_), ElementsAre("00000002.history"));
 }
 
 TEST_F(ArchiveTest, ADifferenceInTheLastByteIsOtherContent) {
