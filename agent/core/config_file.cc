@@ -17,9 +17,11 @@
 namespace pgmahout::agent {
 namespace {
 
+constexpr size_t kUsualBytes = 4'096;
 constexpr absl::string_view kConfigIdPrefix = "pgmahout.config_id = '";
 
-using Settings = std::vector<std::pair<std::string, std::string>>;
+// The names outlive it: literals, or keys of the spec. This text is rendered at every look.
+using Settings = std::vector<std::pair<absl::string_view, std::string>>;
 
 // PostgreSQL hands archive_command and restore_command to a shell and expands % in them.
 std::string QuoteForShell(absl::string_view text) {
@@ -207,7 +209,9 @@ bool NeedsArchive(const DesiredState& desired, bool detached) {
 }  // namespace
 
 std::string RenderConfig(const DesiredState& desired, const ConfigContext& context, bool detached) {
-  std::string text =
+  std::string text;
+  text.reserve(kUsualBytes);
+  text =
       "# Written by pgmahout-agent, which puts it back when it is changed. Edit the cluster's "
       "spec:\n"
       "# pgmahout apply -f FILE\n";
@@ -224,7 +228,7 @@ std::string RenderConfig(const DesiredState& desired, const ConfigContext& conte
   Append(&text, ArchiveSettings(desired, context, NeedsArchive(desired, detached)));
   Append(&text, FollowSettings(desired, context, detached));
   if (context.wished_epoch != 0) {
-    Append(&text, {{std::string(kWishParameter), absl::StrCat(context.wished_epoch)}});
+    Append(&text, {{kWishParameter, absl::StrCat(context.wished_epoch)}});
   }
   absl::StrAppend(&text, kConfigIdPrefix, absl::Hex(Fingerprint(text), absl::kZeroPad16), "'\n");
   return text;
@@ -321,7 +325,7 @@ const std::vector<std::string>& OwnedParameters() {
          {ServerSettings(nothing, nowhere), LogSettings(nowhere), ReplicationSettings(nothing),
           ArchiveSettings(nothing, nowhere, false), FollowSettings(nothing, nowhere, false)}) {
       for (const auto& [name, value] : settings) {
-        list->push_back(name);
+        list->emplace_back(name);
       }
     }
     return list;
