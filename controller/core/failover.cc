@@ -284,9 +284,7 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
   const std::string text = DescribeChoice(
       turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
   Promote(turn, chosen, VotesOf(turn.state(), turn.now));
-  // Its witnesses are of no use any more. Promises of synchronous quorums stay: the votes kept
-  // them, but if this candidate is lost too, the next one must keep them as well.
-  std::erase_if(turn.durable().older, [](const Quorum& older) { return older.number == 0; });
+  ForgetWitness(turn, chosen.node);
   turn.Note(rule, chosen.node, text, true);
 }
 

@@ -65,4 +65,15 @@ void ForgetOldQuorums(const Turn& turn) {
   turn.durable().sole_copy = true;
 }
 
+void ForgetWitness(const Turn& turn, const std::string& node) {
+  Durable& durable = turn.durable();
+  for (Quorum& older : durable.older) {
+    if (older.number == 0) {
+      std::erase(older.standbys, node);
+      durable.sole_copy |= older.standbys.empty();
+    }
+  }
+  std::erase_if(durable.older, [](const Quorum& older) { return older.standbys.empty(); });
+}
+
 }  // namespace pgmahout::controller

@@ -27,4 +27,9 @@ void Promote(const Turn& turn, const Candidate& chosen, const std::set<std::stri
 // is the measure of what was committed, whatever quorum that was under.
 void ForgetOldQuorums(const Turn& turn);
 
+// After a Promote() under asynchronous quorums: the votes kept all promises, but if `node`, who was
+// chosen, is lost too, the next one must keep them as well. One of those who were left has to vote
+// then; where none was, only `node` has what was promised.
+void ForgetWitness(const Turn& turn, const std::string& node);
+
 }  // namespace pgmahout::controller

@@ -23,6 +23,11 @@ uint32_t NumberFor(const ClusterSpec& spec, size_t standbys) {
              : std::min<uint32_t>(spec.synchronous.number, static_cast<uint32_t>(standbys));
 }
 
+size_t CountIn(const std::vector<std::string>& nodes, const std::set<std::string>& voters) {
+  return static_cast<size_t>(std::count_if(
+      nodes.begin(), nodes.end(), [&voters](const auto& node) { return voters.count(node) > 0; }));
+}
+
 std::string Describe(const Quorum& quorum) {
   if (quorum.standbys.empty()) {
     return "nobody";
@@ -64,14 +69,10 @@ bool IsAsynchronousByChoice(const Quorum& quorum) {
 
 // How many of the present quorum must have what was written before. An asynchronous one asks for
 // nothing itself; but as any of its standbys may be promoted, all of them must have what was
-// promised otherwise.
+// promised before.
 size_t ConfirmationsNeeded(const Durable& durable) {
-  const bool promises = durable.sole_copy || std::any_of(durable.older.begin(), durable.older.end(),
-                                                         [](const Quorum& older) {
-                                                           return !IsAsynchronousByChoice(older);
-                                                         });
-  return IsAsynchronousByChoice(durable.quorum) && promises ? durable.quorum.standbys.size()
-                                                            : durable.quorum.number;
+  return IsAsynchronousByChoice(durable.quorum) ? durable.quorum.standbys.size()
+                                                : durable.quorum.number;
 }
 
 // The older quorums govern nothing any more once every WAL byte written while they might have been
@@ -141,20 +142,9 @@ bool Covers(const std::set<std::string>& voters, const Quorum& quorum) {
   if (quorum.number == 0 || !NobodyIsAlone(voters, quorum)) {
     return false;
   }
-  const auto present = static_cast<size_t>(
-      std::count_if(quorum.standbys.begin(), quorum.standbys.end(),
-                    [&voters](const std::string& node) { return voters.count(node) > 0; }));
+  const size_t present = CountIn(quorum.standbys, voters);
   return present + quorum.number > quorum.standbys.size();
 }
-
-namespace {
-
-size_t CountIn(const std::vector<std::string>& nodes, const std::set<std::string>& voters) {
-  return static_cast<size_t>(std::count_if(
-      nodes.begin(), nodes.end(), [&voters](const auto& node) { return voters.count(node) > 0; }));
-}
-
-}  // namespace
 
 bool LeaveTooFewWitnesses(const std::set<std::string>& voters, const Quorum& quorum) {
   const size_t needed = WitnessesNeeded(quorum);
@@ -205,7 +195,9 @@ std::string WhyQuorumNeeds(const ClusterState& state, const std::string& node) {
 
 bool KeepPromises(const std::set<std::string>& voters, const Durable& durable) {
   const auto is_kept = [&voters](const Quorum& quorum) {
-    return IsAsynchronousByChoice(quorum) ? NobodyIsAlone(voters, quorum) : Covers(voters, quorum);
+    return IsAsynchronousByChoice(quorum)
+               ? NobodyIsAlone(voters, quorum) && CountIn(quorum.standbys, voters) > 0
+               : Covers(voters, quorum);
   };
   return !durable.sole_copy && is_kept(durable.quorum) &&
          std::all_of(durable.older.begin(), durable.older.end(), is_kept);

@@ -25,7 +25,9 @@ bool CoversAll(const std::set<std::string>& voters, const Durable& durable);
 
 // Likewise, but for commits that were acknowledged asynchronously by choice, while standbys
 // streamed. A spec that says `off` now takes back no promise that was made before: neither that of
-// a quorum nor, where `preferred` went on alone, that nobody is promoted unasked.
+// a quorum nor, where `preferred` went on alone, that nobody is promoted unasked. What was promised
+// before an asynchronous quorum was confirmed is on all of its standbys, and maybe on nobody else:
+// one of them has to vote.
 bool KeepPromises(const std::set<std::string>& voters, const Durable& durable);
 
 // Whether commits may have been acknowledged that are not known to be on enough members of the

@@ -17,7 +17,8 @@ BATCH = 25
 # Situations that chance alone makes rarely (tests/sim/drill.cc); a share of every run's seeds on top.
 DRILLS = [["--drill", "left-behind", "--durability", "off"], ["--drill", "lost-source"],
           ["--drill", "rewind-in-vain"],
-          ["--drill", "old-store"], ["--drill", "promise-taken-back"], ["--drill", "word-in-vain", "--witness"],
+          ["--drill", "old-store"], ["--drill", "promise-taken-back"], ["--drill", "followed-last"],
+          ["--drill", "word-in-vain", "--witness"], ["--drill", "word-of-before", "--witness"],
           ["--drill", "two-of-one-number", "--durability", "off"], ["--drill", "former-primary"],
           ["--drill", "two-controllers"]]
 SHARE_OF_DRILLS = 50

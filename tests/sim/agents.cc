@@ -54,8 +54,8 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
       sql.attached.push_back(Attached{standby, true, "", LsnAt(flushed), LsnAt(flushed)});
     }
   }
-  for (const auto& [witness, text] : server.echoes) {
-    sql.echoes.push_back(text);
+  for (const Heard& one : server.heard) {
+    sql.echoes.push_back(one.text);
   }
   return sql;
 }
@@ -238,18 +238,17 @@ void Simulation::EndPromotion(Vm& vm) {
 }
 
 // PostgreSQL takes the next number for which it finds no history file; the agent sees to it that it
-// finds those of the archive or, without one, of all lower numbers than `lowest`.
+// finds those of the archive, and of all lower numbers than `lowest`. The archive gets the new one
+// later, or never.
 void Simulation::Promote(Vm& vm, uint32_t lowest) {
   vm.disk.standby_signal = false;
   vm.disk.parent_timeline = vm.disk.timeline;
-  vm.disk.timeline += 1;
-  while (archive_ && archived_timelines_.count(vm.disk.timeline) > 0) {
+  vm.disk.timeline = std::max(vm.disk.timeline + 1, lowest);
+  while (archived_timelines_.count(vm.disk.timeline) > 0) {
     vm.disk.timeline += 1;
   }
-  if (!archive_) {
-    vm.disk.timeline = std::max(vm.disk.timeline, lowest);
-  } else {
-    archived_timelines_.insert(vm.disk.timeline);
+  if (archive_) {
+    vm.server.archives_at = Soon(200, 4'000);
   }
   vm.disk.checkpoints.push_back(vm.disk.wal.size());
   vm.disk.fork_lsn = LsnAt(vm.disk.wal.size());
@@ -262,6 +261,17 @@ void Simulation::Promote(Vm& vm, uint32_t lowest) {
   vm.server.in_recovery = false;
   vm.server.receives_from.clear();
   vm.server.acknowledged = vm.disk.wal.size();
+}
+
+// Its history, then placeholders for the numbers that it has passed by.
+void Simulation::ArchiveHistories(Vm& vm) {
+  if (vm.server.archives_at.has_value() && now_ >= *vm.server.archives_at &&
+      now_ >= vm.disk_stuck_until && vm.IsPrimary()) {
+    for (uint32_t number = 1; number <= vm.disk.timeline; ++number) {
+      archived_timelines_.insert(number);
+    }
+    vm.server.archives_at.reset();
+  }
 }
 
 void Simulation::WriteConfig(Vm& vm, const agent::Step& step) {

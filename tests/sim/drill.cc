@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/pg/names.h"
+#include "controller/core/quorum.h"
 #include "controller/core/status.h"
 #include "tests/sim/simulation.h"
 
@@ -22,7 +23,9 @@ const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
       {"rewind-in-vain", &Simulation::RewindInVain},
       {"old-store", &Simulation::RestoreOldStoreBesideTwoPrimaries},
       {"promise-taken-back", &Simulation::TakeThePromiseBack},
+      {"followed-last", &Simulation::LoseWhoFollowed},
       {"word-in-vain", &Simulation::GiveTheWordInVain},
+      {"word-of-before", &Simulation::HearTheWordOfBefore},
       {"two-of-one-number", &Simulation::BeginOneTimelineTwice},
       {"former-primary", &Simulation::NameTheFormerPrimary},
       {"two-controllers", &Simulation::GoToAnotherControllerAndBack},
@@ -44,6 +47,13 @@ bool Simulation::AwaitNewPrimary(const std::string& old) {
         return state_.durable.primary != old && state_.durable.stage == controller::Stage::kRunning;
       },
       Duration{40'000}, kLook);
+}
+
+// `node` is no longer cut from anything.
+void Simulation::HearAgain(const std::string& node) {
+  std::erase_if(cuts_, [&node](const auto& cut) {
+    return cut.first.first == node || cut.first.second == node;
+  });
 }
 
 void Simulation::KillServer(const std::string& node) {
@@ -156,6 +166,31 @@ void Simulation::GiveTheWordInVain() {
   LoseThePrimary();
 }
 
+// The witness let the primary go on alone. At the next epoch all is well, but its server still
+// holds the connection on which that was said when it is cut from everything once more.
+void Simulation::HearTheWordOfBefore() {
+  if (witness_.empty()) {
+    return;
+  }
+  const std::string primary = state_.durable.primary;
+  const uint64_t before = state_.durable.epoch;
+  CutMembers(primary, Standbys().front(), Duration{60'000});
+  EndController("for a while", Duration{60'000});
+  const agent::Memory& word = vms_.at(witness_).disk.memory;
+  Await([&] { return word.alone_epoch == before; }, Duration{30'000}, kLook);
+  Advance(Duration{Random(2'000)}, /*with_faults=*/false);
+  cuts_.clear();
+  BringControllerBack();
+  vms_.at(witness_).visits_on = 0;
+  const auto is_named_again = [&] {
+    return state_.durable.epoch > before && state_.durable.quorum.witness == witness_ &&
+           !controller::IsUnconfirmed(state_.durable);
+  };
+  Await(is_named_again, Duration{10'000}, kLook);
+  Isolate(vms_.at(primary), Duration{40'000});
+  Advance(Duration{50'000}, /*with_faults=*/false);
+}
+
 // One of two standbys has confirmed the latest commits and is lost with the primary; while the
 // other one votes a person turns synchronous replication off.
 void Simulation::TakeThePromiseBack() {
@@ -174,6 +209,51 @@ void Simulation::TakeThePromiseBack() {
   spec.synchronous.durability = DataDurability::kOff;
   Apply(spec);
   Advance(Duration{20'000}, /*with_faults=*/false);
+}
+
+// A standby is away; what was promised meanwhile is on the other one alone. A person turns
+// synchronous replication off. Then all who have it are lost, before the one that was away has
+// caught up: it stays away, or comes back a moment before, or sees one more change of primary.
+void Simulation::LoseWhoFollowed() {
+  if (Standbys().size() != 2) {
+    return;
+  }
+  const std::string old = state_.durable.primary;
+  const uint32_t which = Random(2);
+  const std::string away = Standbys()[which];
+  const std::string other = Standbys()[1 - which];
+  Isolate(vms_.at(away), Duration{60'000});
+  ClusterSpec spec = state_.durable.spec;
+  spec.synchronous.durability = DataDurability::kPreferred;
+  Apply(spec);
+  const size_t promised = acknowledged_.size();
+  Await([this, promised] { return acknowledged_.size() > promised; }, Duration{20'000}, kLook);
+  spec.synchronous.durability = DataDurability::kOff;
+  Apply(spec);
+  const auto has_left = [this, &away] {
+    return !controller::IsInAnyQuorum(state_.durable, away) &&
+           state_.durable.stage == controller::Stage::kRunning;
+  };
+  Await(has_left, Duration{30'000}, kLook);
+  const uint32_t what = Random(3);
+  if (what == 1) {  // it streams again, but slowly: it has not caught up
+    HearAgain(away);
+    Await([&] { return controller::IsInAnyQuorum(state_.durable, away); }, Duration{5'000}, kLook);
+    Advance(Duration{Random(300)}, /*with_faults=*/false);
+  } else if (what == 2) {
+    KillServer(old);
+    Isolate(vms_.at(old), Duration{60'000});
+    AwaitNewPrimary(old);
+    HearAgain(away);
+    Advance(Duration{Random(1'500)}, /*with_faults=*/false);
+  }
+  Isolate(vms_.at(old), Duration{60'000});
+  Isolate(vms_.at(other), Duration{60'000});
+  vms_.at(state_.durable.primary).Crash();
+  HearAgain(away);
+  CutMembers(away, old, Duration{60'000});
+  CutMembers(away, other, Duration{60'000});
+  Advance(Duration{45'000}, /*with_faults=*/false);
 }
 
 // A candidate becomes writable and one standby streams from it, both unheard; then the candidate

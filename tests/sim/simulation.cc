@@ -161,6 +161,7 @@ void Simulation::Step(bool with_faults) {
       }
       EndStops(vm);
       EndPromotion(vm);
+      ArchiveHistories(vm);
       Flush(vm);
       RemoveOldWal(vm);
     }

@@ -147,6 +147,7 @@ class Simulation {
   // ---- The witness (witness.cc) ----
   void Visit(Vm& witness);
   void TakeEchoes(Vm& primary);
+  void Hear(Server& server, const Saying& saying);
   void Divide();
   void ApplyWitness();
   void LoseStandbyAndController();
@@ -160,6 +161,7 @@ class Simulation {
   void BeginPromotion(Vm& vm, uint32_t lowest);
   void EndPromotion(Vm& vm);
   void Promote(Vm& vm, uint32_t lowest);
+  void ArchiveHistories(Vm& vm);
   void Copy(Vm& vm, const agent::Step& step);
   void WriteConfig(Vm& vm, const agent::Step& step);
   void Guard(Vm& vm);
@@ -240,13 +242,16 @@ class Simulation {
   static const std::map<std::string, void (Simulation::*)()>& Drills();
   void Drill();
   void KillServer(const std::string& node);
+  void HearAgain(const std::string& node);
   bool AwaitNewPrimary(const std::string& old);
   std::vector<std::string> Standbys() const;
   void LeaveBehindOnOldTimeline();
   void LoseTheSourceOfARewind();
   void RewindInVain();
   void GiveTheWordInVain();
+  void HearTheWordOfBefore();
   void TakeThePromiseBack();
+  void LoseWhoFollowed();
   void BeginOneTimelineTwice();
   void NameTheFormerPrimary();
   void RestoreOldStoreBesideTwoPrimaries();

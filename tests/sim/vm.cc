@@ -51,10 +51,11 @@ void Vm::Crash() {
   server.running = false;
   server.stopping = false;
   server.promotion.reset();
+  server.archives_at.reset();
   server.receives_from.clear();
   server.confirmations.clear();
   server.sayings.clear();
-  server.echoes.clear();
+  server.heard.clear();
 }
 
 void Vm::LosePower() {
@@ -68,6 +69,7 @@ void Vm::LosePower() {
   witnesses = agent::Witnesses{};
   stream_watch.Reset();
   visit.reset();
+  visits_on = 0;
 }
 
 }  // namespace pgmahout::sim

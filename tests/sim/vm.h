@@ -81,11 +81,20 @@ struct Confirmation {
   size_t flushed = 0;
 };
 
-// What a witness says on its connection, on its way.
+// What a witness says on one of its connections, on its way.
 struct Saying {
   BootTime due;
   std::string from;
+  uint64_t connection = 0;
   std::string text;
+};
+
+// A connection of a witness, as its server knows it.
+struct Heard {
+  std::string from;
+  uint64_t connection = 0;
+  std::string text;               // as it arrived last
+  std::optional<BootTime> noted;  // the witness gave it up; when its server will note that
 };
 
 // A promotion that was asked for. PostgreSQL ends it in its own time, whatever its agent does.
@@ -102,6 +111,7 @@ struct Server {
   bool stopping = false;  // its shutdown checkpoint is on disk, the postmaster is not gone yet
   BootTime stopped_at;
   std::optional<Promotion> promotion;
+  std::optional<BootTime> archives_at;  // when the archive gets the history of its timeline
   Config loaded;
   Quorum loaded_before;  // walsenders go on with it for a moment
   BootTime loaded_at;
@@ -112,7 +122,7 @@ struct Server {
   std::map<std::string, BootTime> attached;  // as primary: when each standby was last there
   std::deque<Confirmation> confirmations;
   std::deque<Saying> sayings;
-  std::map<std::string, std::string> echoes;  // by witness: as it arrived last
+  std::vector<Heard> heard;
   size_t acknowledged = 0;  // records before it are acknowledged, or nobody waits for them
 };
 
@@ -144,6 +154,7 @@ struct Vm {
   agent::StreamWatch stream_watch;
   agent::StepKind last_step = agent::StepKind::kWait;
   std::optional<agent::Visit> visit;  // as witness
+  uint64_t visits_on = 0;             // as witness: its connection; 0: it makes a new one
 
   bool Acts(BootTime now) const { return powered && now >= frozen_until; }
 

@@ -5,34 +5,64 @@
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
+namespace {
+
+// A server learns after some seconds only (keepalives) that a connection was given up, ms.
+constexpr uint32_t kLingering = 8'000;
+
+}  // namespace
 
 // One round trip over a connection that it keeps: what it says arrives in its own time, what it has
-// read counts from its next look on.
+// read counts from its next look on. One that comes to nothing may cost the connection.
 void Simulation::Visit(Vm& witness) {
   agent::World world = See(witness);
   const std::string saying = agent::EchoOf(world);
   const auto found = saying.empty() ? vms_.end() : vms_.find(world.desired->upstream);
   if (found == vms_.end()) {
+    witness.visits_on = 0;
     return;
   }
   Vm& primary = found->second;
   if (!primary.Commits() || !primary.Acts(now_) || now_ < primary.hung_until ||
       !BothWays(witness.name, primary.name) || Random(3) == 0) {
+    witness.visits_on = Random(4) == 0 ? 0 : witness.visits_on;
     return;
   }
-  primary.server.sayings.push_back(Saying{Soon(60, 1'500), witness.name, saying});
+  if (witness.visits_on == 0) {
+    witness.visits_on = ++connections_;
+  }
+  primary.server.sayings.push_back(
+      Saying{Soon(60, 1'500), witness.name, witness.visits_on, saying});
   witness.visit =
       agent::Visit{world.now, LsnAt(primary.disk.flushed), primary.server.loaded.wished_epoch};
 }
 
+// Also what it said on connections that it has given up since, until the server notes that.
 void Simulation::TakeEchoes(Vm& primary) {
-  std::deque<Saying>& waiting = primary.server.sayings;
-  while (!waiting.empty() && waiting.front().due <= now_) {
+  Server& server = primary.server;
+  std::erase_if(server.heard,
+                [this](const Heard& one) { return one.noted.has_value() && now_ >= *one.noted; });
+  for (std::deque<Saying>& waiting = server.sayings;
+       !waiting.empty() && waiting.front().due <= now_; waiting.pop_front()) {
     if (primary.IsPrimary() && Reaches(waiting.front().from, primary.name)) {
-      primary.server.echoes[waiting.front().from] = waiting.front().text;
+      Hear(server, waiting.front());
     }
-    waiting.pop_front();
   }
+}
+
+void Simulation::Hear(Server& server, const Saying& saying) {
+  for (Heard& one : server.heard) {
+    if (one.connection == saying.connection) {
+      one.text = saying.text;
+      return;
+    }
+  }
+  for (Heard& one : server.heard) {
+    if (one.from == saying.from && !one.noted.has_value()) {
+      one.noted = now_ + Duration{Random(kLingering)};
+    }
+  }
+  server.heard.push_back(Heard{saying.from, saying.connection, saying.text, std::nullopt});
 }
 
 // The controller and the standby on one side, the primary on the other; the witness is on either,

@@ -4,7 +4,7 @@
 
 #include "controller/core/failover.h"
 #include "controller/core/quorum.h"
-#include "tests/unit/controller_core/drive.h"
+#include "tests/unit/controller_core/states.h"
 
 namespace pgmahout::controller {
 namespace {
@@ -135,11 +135,53 @@ TEST(Asynchronous, SpecTakesBackNoPromiseMadeBefore) {
   EXPECT_TRUE(KeepPromises({"db2", "db3"}, durable));
   durable.older.clear();
   EXPECT_TRUE(KeepPromises({"db2"}, durable)) << "asynchronous by choice";
+  durable.quorum = Quorum{0, {"db2"}};
+  EXPECT_FALSE(KeepPromises({"db3"}, durable))
+      << "it was away when db2 took over what was promised";
+  EXPECT_TRUE(KeepPromises({"db2", "db3"}, durable));
   durable.quorum = Quorum{};
   EXPECT_FALSE(KeepPromises({"db2", "db3"}, durable)) << "the primary was alone";
   durable.quorum = Quorum{0, {"db2"}};
   durable.sole_copy = true;
   EXPECT_FALSE(KeepPromises({"db2"}, durable));
+}
+
+// db3 was away while db2 took over what had been promised before `off`, and has not caught up yet.
+TEST(Asynchronous, WhoComesBackIsPromotedOnlyOnceItHasCaughtUp) {
+  Drive drive = Drive::Healthy(Asynchronous());
+  drive.KillVm("db3");
+  ASSERT_TRUE(drive.PassUntil(
+      [&] {
+        return drive.durable().quorum == (Quorum{0, {"db2"}});
+      },
+      Duration{20'000}));
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().older.empty(); }));
+  drive.node("db1").obeys = false;
+  Report& primary = drive.node("db1").report;
+  primary.write_lsn = Wal(120);
+  primary.attached = {Attached{"db2", true, "async", Wal(120), Wal(120)},
+                      Attached{"db3", true, "async", Wal(110), Wal(110)}};
+  const Quorum both{0, {"db2", "db3"}};
+  ASSERT_TRUE(drive.PassUntil([&] { return drive.durable().quorum == both; }));
+  primary.quorum_in_effect = both;
+  drive.Pass(Duration{2'000});
+  EXPECT_FALSE(KeepPromises({"db3"}, drive.durable()));
+  primary.attached[1].flush_lsn = Wal(120);
+  EXPECT_TRUE(drive.PassUntil([&] { return KeepPromises({"db3"}, drive.durable()); }));
+}
+
+// A promotion forgets none of those who may have what was promised.
+TEST(Asynchronous, PromotionLeavesPromisesToWhoIsLeft) {
+  ClusterState state = Voted(Asynchronous());
+  state.durable.older = {Quorum{1, {"db2", "db3"}}, Quorum{0, {"db2"}}};
+  state.durable.quorum = Quorum{0, {"db2", "db3"}};
+  const Outcome outcome = Look(state);
+  const Durable& after = outcome.state.durable;
+  ASSERT_EQ(after.primary, "db2");
+  EXPECT_EQ(after.older, (std::vector<Quorum>{{1, {"db2", "db3"}}, {0, {"db3"}}}));
+  EXPECT_TRUE(after.sole_copy) << "of what db2 alone was known to have";
+  state.durable.older = {};
+  EXPECT_FALSE(Look(state).state.durable.sole_copy);
 }
 
 TEST(Asynchronous, SwitchingItOnWhileStandbysVotePromotesNobodyWhoMayLackACommit) {

@@ -77,9 +77,7 @@ TEST(ConfirmQuorum, AnAsynchronousOneKeepsWhatWasPromisedBefore) {
 
   ClusterState was_asynchronous = state;
   was_asynchronous.durable.older = {Quorum{0, {"db2"}}};
-  EXPECT_TRUE(Fires(was_asynchronous, "confirm-quorum"));
-  was_asynchronous.durable.sole_copy = true;
-  EXPECT_FALSE(Fires(was_asynchronous, "confirm-quorum"));
+  EXPECT_FALSE(Fires(was_asynchronous, "confirm-quorum")) << "db2 may have taken over a promise";
   ClusterState was_alone = state;
   was_alone.durable.older = {Quorum{}};
   EXPECT_FALSE(Fires(was_alone, "confirm-quorum")) << "it promised that nobody is promoted unasked";
