@@ -19,6 +19,7 @@ DRILLS = [["--drill", "left-behind", "--durability", "off"], ["--drill", "lost-s
           ["--drill", "rewind-in-vain"],
           ["--drill", "old-store"], ["--drill", "promise-taken-back"], ["--drill", "followed-last"],
           ["--drill", "word-in-vain", "--witness"], ["--drill", "word-of-before", "--witness"],
+          ["--drill", "word-unheard", "--witness"], ["--drill", "alone-unheard", "--witness"],
           ["--drill", "two-of-one-number", "--durability", "off"], ["--drill", "former-primary"],
           ["--drill", "two-controllers"]]
 SHARE_OF_DRILLS = 50

@@ -25,6 +25,8 @@ const std::map<std::string, void (Simulation::*)()>& Simulation::Drills() {
       {"promise-taken-back", &Simulation::TakeThePromiseBack},
       {"followed-last", &Simulation::LoseWhoFollowed},
       {"word-in-vain", &Simulation::GiveTheWordInVain},
+      {"alone-unheard", &Simulation::GoOnAloneUnheard},
+      {"word-unheard", &Simulation::AskForTheWordInVain},
       {"word-of-before", &Simulation::HearTheWordOfBefore},
       {"two-of-one-number", &Simulation::BeginOneTimelineTwice},
       {"former-primary", &Simulation::NameTheFormerPrimary},
@@ -166,6 +168,22 @@ void Simulation::GiveTheWordInVain() {
   LoseThePrimary();
 }
 
+// The primary has gone on alone when the controller comes back, which hears the standby and the
+// witness, but not the primary.
+void Simulation::GoOnAloneUnheard() {
+  if (witness_.empty()) {
+    return;
+  }
+  const std::string primary = state_.durable.primary;
+  CutMembers(primary, Standbys().front(), Duration{90'000});
+  CutMembers(primary, "ctl", Duration{90'000});
+  EndController("for a while", Duration{60'000});
+  const agent::Memory& memory = vms_.at(primary).disk.memory;
+  Await([&] { return agent::IsAlone(memory); }, Duration{30'000}, kLook);
+  BringControllerBack();
+  Advance(Duration{40'000}, /*with_faults=*/false);
+}
+
 // The witness let the primary go on alone. At the next epoch all is well, but its server still
 // holds the connection on which that was said when it is cut from everything once more.
 void Simulation::HearTheWordOfBefore() {
@@ -189,6 +207,30 @@ void Simulation::HearTheWordOfBefore() {
   Await(is_named_again, Duration{10'000}, kLook);
   Isolate(vms_.at(primary), Duration{40'000});
   Advance(Duration{50'000}, /*with_faults=*/false);
+}
+
+// The witness is asked for its word while its disk hangs, and loses power before it could store it.
+// What it has not stored it must not have said.
+void Simulation::AskForTheWordInVain() {
+  if (witness_.empty()) {
+    return;
+  }
+  const std::string primary = state_.durable.primary;
+  Vm& witness = vms_.at(witness_);
+  witness.disk_stuck_until = now_ + Duration{60'000};
+  CutMembers(primary, Standbys().front(), Duration{60'000});
+  EndController("for a while", Duration{60'000});
+  Await([&] { return witness.visit.has_value() && witness.visit->wished_epoch != 0; },
+        Duration{30'000}, kLook);
+  Advance(Duration{2'000 + Random(2'000)}, /*with_faults=*/false);
+  Isolate(vms_.at(primary), Duration{60'000});
+  Say(absl::StrCat(witness_, " loses power and boots"));
+  witness.LosePower();
+  witness.powered = true;
+  witness.booted_at = now_;
+  witness.disk_stuck_until = now_;
+  BringControllerBack();
+  Advance(Duration{40'000}, /*with_faults=*/false);
 }
 
 // One of two standbys has confirmed the latest commits and is lost with the primary; while the

@@ -249,7 +249,9 @@ class Simulation {
   void LoseTheSourceOfARewind();
   void RewindInVain();
   void GiveTheWordInVain();
+  void GoOnAloneUnheard();
   void HearTheWordOfBefore();
+  void AskForTheWordInVain();
   void TakeThePromiseBack();
   void LoseWhoFollowed();
   void BeginOneTimelineTwice();
