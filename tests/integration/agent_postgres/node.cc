@@ -243,9 +243,11 @@ Observation Node::LookUntil(const std::function<bool(const Observation&)>& accep
 
 Rows Node::Sql(const std::string& sql, const std::string& database) {
   const BootTime deadline = SystemClock().Now() + kPatience;
-  absl::StatusOr<Session> session =
-      Session::Open(context_.socket_directory, port_, database, deadline);
-  EXPECT_TRUE(session.ok()) << session.status();
+  absl::StatusOr<Session> session = absl::UnknownError("nobody was asked");
+  EXPECT_TRUE(Eventually([&] {  // a server that has just been started lets nobody in yet
+    session = Session::Open(context_.socket_directory, port_, database, deadline);
+    return session.ok();
+  })) << session.status();
   if (!session.ok()) {
     return {};
   }

@@ -17,8 +17,9 @@ class Upkeep(ClusterCase):
         self.standbys = [n for n in self.nodes if n != self.primary]
 
     def write_wal(self, mib):
-        for _ in range(mib):
-            self.fleet.psql(self.primary, f"SELECT pg_logical_emit_message(true, 'test', repeat('x', {MIB}))")
+        # In one go: a primary whose agent is paused has a few seconds.
+        self.fleet.psql(self.primary, "SELECT count(pg_logical_emit_message(true, 'test', repeat('x', "
+                        f"{MIB}) || g)) FROM generate_series(1, {mib}) g")
 
     def slot(self, node, owner):
         """(bytes of WAL behind its restart_lsn or -1 without one, wal_status) of the slot that `node` keeps for `owner`."""
