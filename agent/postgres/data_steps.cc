@@ -392,6 +392,11 @@ absl::Status StartServer(const StepRun& run) {
   // One that is no longer wanted would keep the slot of this server busy.
   PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));
   PGM_RETURN_IF_ERROR(RemoveVainPlaceholders(run.DataDirectory()));
+  for (const std::string& lock_file :
+       {run.DataDirectory() + "/postmaster.pid",
+        absl::StrCat(run.layout.SocketDirectory(), "/.s.PGSQL.", run.desired.spec.port, ".lock")}) {
+    PGM_RETURN_IF_ERROR(RemoveEmptyLockFile(run.DataDirectory(), lock_file));
+  }
   return run.control.Start(paths);
 }
 

@@ -20,6 +20,8 @@
 #include "absl/strings/str_split.h"
 #include "agent/postgres/process_control.h"
 #include "common/base/durable_file.h"
+#include "common/base/error.h"
+#include "common/base/log.h"
 
 namespace pgmahout::agent {
 namespace {
@@ -147,6 +149,22 @@ std::string StatusInLockFile(const std::string& data_directory, pid_t pid) {
   const std::vector<std::string> lines = absl::StrSplit(*text, '\n');
   const bool is_its_own = lines.size() >= 8 && lines[0] == absl::StrCat(pid);
   return is_its_own ? std::string(absl::StripAsciiWhitespace(lines[7])) : "";
+}
+
+absl::Status RemoveEmptyLockFile(const std::string& data_directory, const std::string& lock_file) {
+  const absl::StatusOr<std::string> text = ReadFile(lock_file, 4096);
+  if (!text.ok() || !text->empty()) {
+    return absl::OkStatus();
+  }
+  if (!FindServerProcesses(data_directory).empty()) {
+    return absl::UnavailableError(absl::StrCat(
+        "\"", lock_file, "\" is empty, and processes still work in \"", data_directory, "\""));
+  }
+  LogWarning("an empty lock file, left by a server that was killed as it began, is removed",
+             {{"file", lock_file}});
+  return unlink(lock_file.c_str()) == 0 || errno == ENOENT
+             ? absl::OkStatus()
+             : ErrnoStatus(errno, absl::StrCat("cannot remove \"", lock_file, "\""));
 }
 
 absl::Status KillServerProcesses(const std::string& data_directory, Duration timeout) {

@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/durable_file.h"
 #include "common/base/error.h"
 #include "tests/integration/agent_postgres/node.h"
 
@@ -40,6 +41,19 @@ TEST_F(Processes, RestartedAgentFindsTheServerAndStopsIt) {
   EXPECT_EQ(db1.Postmaster(), before);
   ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
   EXPECT_TRUE(db1.Processes().empty());
+}
+
+// Left by a server that was killed as it began, or by a loss of power.
+TEST_F(Processes, EmptyLockFilesDoNotKeepTheServerDown) {
+  ASSERT_TRUE(db1.Run(StepKind::kStopFast).ok());
+  const std::string socket_lock =
+      absl::StrCat(db1.DataRoot(), "/run/.s.PGSQL.", db1.AsMember().port, ".lock");
+  for (const std::string& file : {db1.DataDirectory() + "/postmaster.pid", socket_lock}) {
+    ASSERT_TRUE(WriteFileAtomically(file, "", 0600).ok());
+  }
+  const absl::Status started = db1.Run(StepKind::kStart);
+  ASSERT_TRUE(started.ok()) << FormatError(started);
+  EXPECT_EQ(db1.Value("SELECT 1"), "1");
 }
 
 TEST_F(Processes, ServerHoldsNoFileOfTheAgent) {

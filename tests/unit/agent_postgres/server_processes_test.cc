@@ -51,6 +51,23 @@ TEST(ServerProcesses, NoneInADirectoryThatDoesNotExist) {
   EXPECT_TRUE(KillServerProcesses("/nonexistent/pgdata.1", Duration{100}).ok());
 }
 
+TEST(LockFile, IsRemovedIfItIsEmptyAndNobodyWorksThere) {
+  const TemporaryDirectory data;
+  const std::string file = data.path() + "/postmaster.pid";
+  EXPECT_TRUE(RemoveEmptyLockFile(data.path(), file).ok()) << "there is none";
+  data.Write("postmaster.pid", "");
+  {
+    const Child server(data.path());
+    EXPECT_TRUE(absl::IsUnavailable(RemoveEmptyLockFile(data.path(), file)));
+    EXPECT_TRUE(std::filesystem::exists(file)) << "it may be one that is starting";
+  }
+  EXPECT_TRUE(RemoveEmptyLockFile(data.path(), file).ok());
+  EXPECT_FALSE(std::filesystem::exists(file));
+  data.Write("postmaster.pid", "1\n");
+  EXPECT_TRUE(RemoveEmptyLockFile(data.path(), file).ok());
+  EXPECT_TRUE(std::filesystem::exists(file)) << "PostgreSQL judges it by its process";
+}
+
 TEST(Postmaster, IsNotAProcessThatGotItsNumberLater) {
   const TemporaryDirectory data;
   const TemporaryDirectory elsewhere;
