@@ -284,7 +284,7 @@ void PromoteAsynchronous(const Turn& turn, absl::string_view rule) {
   const std::string text = DescribeChoice(
       turn, chosen, absl::StrCat("the old primary is fenced; at least ", lost, " bytes are lost"));
   Promote(turn, chosen, VotesOf(turn.state(), turn.now));
-  ForgetWitness(turn, chosen.node);
+  PassOnPromises(turn, chosen.node);
   turn.Note(rule, chosen.node, text, true);
 }
 

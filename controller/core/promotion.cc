@@ -65,7 +65,7 @@ void ForgetOldQuorums(const Turn& turn) {
   turn.durable().sole_copy = true;
 }
 
-void ForgetWitness(const Turn& turn, const std::string& node) {
+void PassOnPromises(const Turn& turn, const std::string& node) {
   Durable& durable = turn.durable();
   for (Quorum& older : durable.older) {
     if (older.number == 0) {

@@ -30,6 +30,6 @@ void ForgetOldQuorums(const Turn& turn);
 // After a Promote() under asynchronous quorums: the votes kept all promises, but if `node`, who was
 // chosen, is lost too, the next one must keep them as well. One of those who were left has to vote
 // then; where none was, only `node` has what was promised.
-void ForgetWitness(const Turn& turn, const std::string& node);
+void PassOnPromises(const Turn& turn, const std::string& node);
 
 }  // namespace pgmahout::controller
