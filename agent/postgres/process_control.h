@@ -54,11 +54,12 @@ pid_t FindPostmaster(const std::string& data_directory);
 // listens, and if the file is another's.
 std::string StatusInLockFile(const std::string& data_directory, pid_t pid);
 
-// Removes `lock_file`, the server's postmaster.pid or that of its socket, if it is empty and no
-// process works in `data_directory`; Unavailable if one does. PostgreSQL makes the file empty and
-// writes to it right after: a server that was killed in between, or a VM that lost power, leaves it
-// so, and then no server starts any more, as the file may be that of one that is starting
-// (miscinit.c, CreateLockFile). Nobody can take the file in between, because it exists.
+// Removes `lock_file`, the server's postmaster.pid or that of its socket, if it is empty (or
+// nothing but zeros) and no process works in `data_directory`; Unavailable if one does. PostgreSQL
+// makes the file empty and writes to it right after: a server that was killed in between, or a VM
+// that lost power, leaves it so, and then no server starts any more, as the file may be that of one
+// that is starting (miscinit.c, CreateLockFile). Nobody can take the file in between, because it
+// exists.
 absl::Status RemoveEmptyLockFile(const std::string& data_directory, const std::string& lock_file);
 
 // SIGKILL to all of them until none is left.

@@ -153,7 +153,8 @@ std::string StatusInLockFile(const std::string& data_directory, pid_t pid) {
 
 absl::Status RemoveEmptyLockFile(const std::string& data_directory, const std::string& lock_file) {
   const absl::StatusOr<std::string> text = ReadFile(lock_file, 4096);
-  if (!text.ok() || !text->empty()) {
+  constexpr char kZero = '\0';  // some file systems have a file's length before its content
+  if (!text.ok() || text->find_first_not_of(kZero) != std::string::npos) {
     return absl::OkStatus();
   }
   if (!FindServerProcesses(data_directory).empty()) {

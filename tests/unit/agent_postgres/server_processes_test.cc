@@ -63,6 +63,9 @@ TEST(LockFile, IsRemovedIfItIsEmptyAndNobodyWorksThere) {
   }
   EXPECT_TRUE(RemoveEmptyLockFile(data.path(), file).ok());
   EXPECT_FALSE(std::filesystem::exists(file));
+  data.Write("postmaster.pid", std::string(4, '\0'));
+  EXPECT_TRUE(RemoveEmptyLockFile(data.path(), file).ok());
+  EXPECT_FALSE(std::filesystem::exists(file));
   data.Write("postmaster.pid", "1\n");
   EXPECT_TRUE(RemoveEmptyLockFile(data.path(), file).ok());
   EXPECT_TRUE(std::filesystem::exists(file)) << "PostgreSQL judges it by its process";
