@@ -11,11 +11,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from faults import FAULTS  # noqa: E402
 from machines import available  # noqa: E402
 from vm_fleet import VmFleet, wait_for  # noqa: E402
+from pace import pace  # noqa: E402
 
 RUNS = int(os.environ.get("PGM_FAULT_RUNS", "2"))
 # `scripts/bench failover` measures. Two runs on a machine that may be busy with other things show only what is
 # slow by design.
 TOLERANCE = 3
+PACE = pace()
 SKIPPED = 77
 
 
@@ -60,12 +62,13 @@ class FaultCase(unittest.TestCase):
         primary = primary or self.fleet.wait_for_primary()
         return [n for n in self.fleet.nodes if n != primary]
 
-    def measure(self, name, bar_ms, **options):
+    def measure(self, name, bar_ms, noticed_ms=0, **options):
+        """`noticed_ms` of `bar_ms` are waited for on purpose, on any machine."""
         outages = [FAULTS[name](self.fleet, **options).outage_ms for _ in range(RUNS)]
         median = statistics.median(outages)
         print(f"figure: {name}: median {median:.0f} ms, max {max(outages):.0f} ms, {RUNS} runs", flush=True)
         self.nothing_is_lost()
-        self.assertLessEqual(median, bar_ms * TOLERANCE)
+        self.assertLessEqual(median, noticed_ms + (bar_ms - noticed_ms) * TOLERANCE * PACE)
 
     def wait_for_status(self, what, wanted, timeout=40):
         """Waits until wanted(status) is true and returns the status; the error tells phase and reason."""

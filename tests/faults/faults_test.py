@@ -29,10 +29,10 @@ class Outages(FaultCase):
         self.measure("vm_killed", 2_000)
 
     def test_vm_lost(self):
-        self.measure("vm_lost", 4_000)
+        self.measure("vm_lost", 4_000, noticed_ms=3_000)
 
     def test_network_cut(self):
-        self.measure("network_cut", 5_000, seconds=12)
+        self.measure("network_cut", 5_000, noticed_ms=3_000, seconds=12)
 
     def test_switchover(self):
         self.measure("switchover", 500)
@@ -47,7 +47,7 @@ class DetectAfterOneSecond(FaultCase):
     changes = ((r"detectAfter: \S+", "detectAfter: 1s"),)
 
     def test_vm_lost(self):
-        self.measure("vm_lost", 2_000)
+        self.measure("vm_lost", 2_000, noticed_ms=1_000)
 
 
 class Controller(FaultCase):

@@ -9,9 +9,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fleet"))
 
 from fleet import CommandFailed, Fleet, RecordingClient, dig, wait_for  # noqa: E402
+from pace import pace  # noqa: E402
 from postgres import pgbench  # noqa: E402
 
-__all__ = ["ClusterCase", "CommandFailed", "Fleet", "RecordingClient", "dig", "figures", "pgbench", "wait_for"]
+__all__ = ["ClusterCase", "CommandFailed", "Fleet", "RecordingClient", "dig", "figures", "pace", "pgbench", "wait_for"]
 
 NAME = "orders-rw.db.example"
 
@@ -35,6 +36,7 @@ class ClusterCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        pace()  # before there is load
         cls.fleet = Fleet(major=cls.major, nodes=cls.nodes)
         cls.addClassCleanup(cls.fleet.close)
         try:

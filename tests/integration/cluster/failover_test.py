@@ -5,7 +5,7 @@ import signal
 import sys
 import unittest
 
-from case import ClusterCase, figures, wait_for
+from case import ClusterCase, figures, pace, wait_for
 
 RUNS = int(os.environ.get("PGM_FAILOVER_RUNS", "10"))
 
@@ -31,7 +31,7 @@ class Failover(ClusterCase):
             outages.append(client.report().longest_gap(since).seconds)
         client.stop()
         self.assert_nothing_lost(client)
-        self.assertLessEqual(figures("write outage, postmaster killed", outages), 2.0)
+        self.assertLessEqual(figures("write outage, postmaster killed", outages), 2.0 * pace())
 
     def test_switchover_under_load(self):
         outages = []
@@ -48,7 +48,7 @@ class Failover(ClusterCase):
             outages.append(client.report().longest_gap(since).seconds)
         client.stop()
         self.assert_nothing_lost(client)
-        self.assertLessEqual(figures("write outage, switchover", outages), 1.0)
+        self.assertLessEqual(figures("write outage, switchover", outages), 1.0 * pace())
 
     def test_agent_and_postmaster_killed_together(self):
         client = self.start_client()
@@ -105,7 +105,7 @@ class Failover(ClusterCase):
         self.writes_resume(client, since)
         outage = figures("write outage by address, BIND down",
                          [client.report().longest_gap(since).seconds])
-        self.assertLessEqual(outage, 2.0)
+        self.assertLessEqual(outage, 2.0 * pace())
         self.assertFalse(self.fleet.cluster_json()["dns"]["inSync"])
         self.fleet.bind.start()
         back = self.now()
