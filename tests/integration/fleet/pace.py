@@ -17,11 +17,21 @@ def start_ms():
     return (time.monotonic() - begin) * 1000
 
 
+def measured():
+    """(median milliseconds, how many times the usual)"""
+    median = statistics.median(start_ms() for _ in range(100))
+    return median, max(1.0, median / USUAL_MS)
+
+
+def of(many):
+    """How many of what the usual machine can do `many` of at a time."""
+    return max(1, round(many / measured()[1]))
+
+
 @functools.cache
 def pace():
     """1 on the usual machine and on faster ones; so many times the usual on others. Measured once, before there is load."""
-    median = statistics.median(start_ms() for _ in range(100))
-    factor = max(1.0, median / USUAL_MS)
+    median, factor = measured()
     print(f"figure: a process starts in {median:.1f} ms; bars of what depends on that are {factor:.1f} times the usual",
           flush=True)
     return factor
