@@ -16,6 +16,7 @@ from vm_fleet import wait_for  # noqa: E402
 
 CONTROLLER_KILLS = int(os.environ.get("PGM_CONTROLLER_KILLS", "3"))
 LEASE_SECONDS = 10  # examples/orders.yaml
+DETECT_SECONDS = 3
 
 
 class Agents(FaultCase):
@@ -93,7 +94,9 @@ class Frozen(FaultCase):
         everybody = [*self.fleet.nodes, "controller"]
         for name in everybody:
             self.fleet.freeze_machine(name)
-        time.sleep(6)  # a host that moves its VMs; no lease has run out
+        # A host that moves its VMs. All have been silent for longer than the detection; fencing would begin 3 s
+        # before the end of the lease, and until then they have to find each other again.
+        time.sleep(DETECT_SECONDS + 1)
         for name in everybody:
             self.fleet.thaw_machine(name)
         self.fleet.wait_until_whole(timeout=60)
