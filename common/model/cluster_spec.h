@@ -79,8 +79,9 @@ struct DnsSpec {
 struct ClusterSpec {
   std::string name;
   std::string tenant = "default";
-  std::vector<std::string> nodes;  // the first one is where initdb runs
-  std::string witness;             // a node without PostgreSQL, no member; empty: none
+  std::map<std::string, std::string> labels;  // the user's own words; nothing here reads them
+  std::vector<std::string> nodes;             // the first one is where initdb runs
+  std::string witness;                        // a node without PostgreSQL, no member; empty: none
   uint32_t postgres_major = 14;
   uint16_t port = 5432;
   std::map<std::string, std::string> parameters;

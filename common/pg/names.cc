@@ -5,6 +5,7 @@
 #include <array>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -13,7 +14,8 @@
 namespace pgmahout {
 namespace {
 
-constexpr size_t kObjectNameMax = 40;       // leaves room for "pgmahout_" in a slot name
+constexpr size_t kObjectNameMax = 40;  // leaves room for "pgmahout_" in a slot name
+constexpr size_t kLabelBytesMax = 63;
 constexpr size_t kIdentifierBytesMax = 63;  // NAMEDATALEN - 1
 
 absl::Status Refuse(absl::string_view kind, absl::string_view name, absl::string_view hint) {
@@ -42,6 +44,23 @@ absl::Status CheckObjectName(absl::string_view kind, absl::string_view name) {
       !absl::ascii_islower(name.front()) || name.back() == '-') {
     return Refuse(kind, name,
                   "Use 1 to 40 lower-case letters, digits and \"-\", starting with a letter.");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLabel(absl::string_view key, absl::string_view value) {
+  const bool good_characters = std::all_of(key.begin(), key.end(), [](char c) {
+    return absl::ascii_isalnum(c) || absl::StrContains("-_./", c);
+  });
+  if (key.empty() || key.size() > kLabelBytesMax || !good_characters ||
+      !absl::ascii_isalnum(key.front()) || !absl::ascii_isalnum(key.back())) {
+    return Refuse("label", absl::CHexEscape(key),
+                  "Use 1 to 63 letters, digits, \"-\", \"_\", \".\" and \"/\", with a letter or "
+                  "digit at both ends.");
+  }
+  if (value.size() > kLabelBytesMax || HasControlCharacter(value)) {
+    return Refuse("value of a label", absl::CHexEscape(value),
+                  "Use up to 63 bytes without control characters.");
   }
   return absl::OkStatus();
 }

@@ -15,6 +15,10 @@ namespace pgmahout {
 // become parts of slot names, file names and certificates.
 absl::Status CheckObjectName(absl::string_view kind, absl::string_view name);
 
+// A label of a cluster. The key: 1-63 of letters, digits, "-", "_", ".", "/", beginning and ending
+// with a letter or digit; the value: up to 63 bytes without control characters.
+absl::Status CheckLabel(absl::string_view key, absl::string_view value);
+
 // A role that a spec may create: 1-63 bytes, no control characters, not "postgres", not "pg_*"
 // (PostgreSQL reserves them), not "pgmahout_*" (ours), not "public" or "none".
 absl::Status CheckRoleName(absl::string_view name);

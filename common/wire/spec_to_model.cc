@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error.h"
 #include "common/base/status_macros.h"
@@ -16,6 +17,22 @@ namespace pgmahout {
 namespace {
 
 constexpr int kNodesMax = 9;
+constexpr int kLabelsMax = 64;
+
+// They end up in tables and in other tools' selectors, so the limits are those that are known from
+// there.
+void ReadLabels(const v1::Metadata& proto, ClusterSpec* spec, Violations* violations) {
+  if (proto.labels_size() > kLabelsMax) {
+    violations->Add("metadata.labels", absl::StrCat("too many labels: ", proto.labels_size()),
+                    absl::StrCat("A cluster has at most ", kLabelsMax, " labels."));
+    return;
+  }
+  for (const auto& [key, value] : proto.labels()) {
+    violations->AddIfError(absl::StrCat("metadata.labels.", absl::CHexEscape(key)),
+                           CheckLabel(key, value));
+    spec->labels.emplace(key, value);
+  }
+}
 
 void ReadMetadata(const v1::Cluster& proto, ClusterSpec* spec, Violations* violations) {
   if (proto.api_version().empty()) {
@@ -34,6 +51,7 @@ void ReadMetadata(const v1::Cluster& proto, ClusterSpec* spec, Violations* viola
     spec->tenant = proto.metadata().tenant();
     violations->AddIfError("metadata.tenant", CheckObjectName("tenant", spec->tenant));
   }
+  ReadLabels(proto.metadata(), spec, violations);
 }
 
 void ReadPlacement(const v1::Placement& proto, ClusterSpec* spec, Violations* violations) {

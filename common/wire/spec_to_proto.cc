@@ -70,6 +70,7 @@ v1::Cluster ToProto(const ClusterSpec& spec) {
   cluster.set_kind("Cluster");
   cluster.mutable_metadata()->set_name(spec.name);
   cluster.mutable_metadata()->set_tenant(spec.tenant);
+  cluster.mutable_metadata()->mutable_labels()->insert(spec.labels.begin(), spec.labels.end());
   v1::ClusterSpec* const to = cluster.mutable_spec();
   to->mutable_placement()->mutable_nodes()->Assign(spec.nodes.begin(), spec.nodes.end());
   to->mutable_placement()->set_witness(spec.witness);

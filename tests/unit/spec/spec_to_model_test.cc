@@ -18,6 +18,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 v1::Cluster Orders() {
   v1::Cluster cluster;
@@ -120,6 +121,38 @@ TEST(ToModel, ChecksTheIdentity) {
             "lower-case");
   ExpectOne([](v1::Cluster* c) { c->mutable_metadata()->set_tenant("a b"); }, "metadata.tenant",
             "tenant");
+}
+
+TEST(ToModel, LabelsComeBackAsTheyWereWritten) {
+  v1::Cluster cluster = Orders();
+  (*cluster.mutable_metadata()->mutable_labels())["example.org/team"] = "shop \u00e9t\u00e9";
+  (*cluster.mutable_metadata()->mutable_labels())["stage"] = "";
+  const auto spec = ToModel(cluster, nullptr);
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_THAT(spec->labels,
+              ElementsAre(Pair("example.org/team", "shop \u00e9t\u00e9"), Pair("stage", "")));
+  EXPECT_EQ(*ToModel(ToProto(*spec), nullptr), *spec);
+}
+
+TEST(ToModel, ChecksLabels) {
+  const auto label = [](const std::string& key, const std::string& value) {
+    return
+        [key, value](v1::Cluster* c) { (*c->mutable_metadata()->mutable_labels())[key] = value; };
+  };
+  ExpectOne(label("a b", ""), "metadata.labels.a b", "letters");
+  ExpectOne(label("", ""), "metadata.labels.", "letters");
+  ExpectOne(label("-a", ""), "metadata.labels.-a", "both ends");
+  ExpectOne(label(std::string(64, 'k'), ""), absl::StrCat("metadata.labels.", std::string(64, 'k')),
+            "63");
+  ExpectOne(label("a", std::string(64, 'v')), "metadata.labels.a", "63 bytes");
+  ExpectOne(label("a", "two\nlines"), "metadata.labels.a", "control");
+  ExpectOne(
+      [](v1::Cluster* c) {
+        for (int i = 0; i <= 64; ++i) {
+          (*c->mutable_metadata()->mutable_labels())[absl::StrCat("l", i)] = "";
+        }
+      },
+      "metadata.labels", "at most 64");
 }
 
 v1::Cluster TwoAndAWitness() {
