@@ -17,6 +17,7 @@
 #include "common/base/status_macros.h"
 #include "common/pg/names.h"
 #include "common/pg/quote.h"
+#include "common/pg/timeline_history.h"
 
 namespace pgmahout::agent {
 namespace {
@@ -111,9 +112,11 @@ SqlFacts TakeMain(const Row& row, const std::string& data_directory) {
   facts.replayed_all_local =
       row[11] == "RecoveryWalStream" || row[11] == "RecoveryRetrieveRetryInterval";
   if (facts.in_recovery) {
-    facts.timeline =
+    const uint32_t newest =
         std::max({NumberOf<uint32_t>(row[9]), TimelineOfWalFile(SegmentOfStartupProcess(row[12])),
                   NumberOf<uint32_t>(row[13]), NumberOf<uint32_t>(row[14])});
+    facts.timeline = TimelineOf(std::max(facts.receive_lsn, facts.replay_lsn), newest,
+                                EndsOfTimelines(data_directory, newest));
   } else {
     facts.timeline = TimelineOfWalFile(row[2]);
     TakeFork(data_directory, facts);

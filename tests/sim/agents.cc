@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/pg/timeline_history.h"
 #include "tests/sim/simulation.h"
 
 namespace pgmahout::sim {
@@ -13,6 +14,17 @@ namespace {
 constexpr Duration kMarkerPeriod{500};
 constexpr Duration kWalReceiverTimeout{3'000};
 
+// Where its ancestors end, as the file of its history says.
+std::map<uint32_t, Lsn> EndsOf(const Disk& disk) {
+  std::map<uint32_t, Lsn> ends;
+  uint32_t before = 1;
+  for (const auto& [timeline, fork] : disk.history) {
+    ends[before] = fork;
+    before = timeline;
+  }
+  return ends;
+}
+
 }  // namespace
 
 agent::SqlFacts Simulation::Ask(Vm& vm) {
@@ -20,6 +32,9 @@ agent::SqlFacts Simulation::Ask(Vm& vm) {
   Server& server = vm.server;
   sql.in_recovery = server.in_recovery;
   sql.timeline = vm.disk.timeline;
+  if (server.in_recovery) {
+    sql.timeline = TimelineOf(LsnAt(vm.disk.flushed), vm.disk.timeline, EndsOf(vm.disk));
+  }
   sql.server_started = server.started;
   sql.redo_lsn = LsnAt(vm.CheckpointBefore(vm.disk.flushed));
   sql.config_id = agent::ConfigIdOf(server.loaded.text);
@@ -338,6 +353,7 @@ void Simulation::Copy(Vm& vm, const agent::Step& step) {
   vm.disk.slots.clear();
   if (!rewinds) {
     vm.disk.removed = source.disk.flushed;
+    source.disk.slots[step.slot] = source.disk.flushed;  // pg_basebackup streams with it
   }
   // A base backup waits for the WAL that makes it consistent; a rewind does not.
   vm.disk.min_recovery_lsn = LsnAt(rewinds ? source.disk.wal.size() : source.disk.flushed);

@@ -227,6 +227,8 @@ MUTANTS = [
      "(Present(turn) == turn.durable().primary || StreamsAnew(member));", "true;"),
     ("a-stream-of-the-old-server-passes-for-one-of-the-new", RESTART,
      "  return member.report->receiver_streaming && member.attached && member.replays;", "  return member.attached && member.replays;"),
+    ("a-file-of-a-timeline-is-taken-for-its-wal", "common/pg/timeline_history.cc",
+     "    found = ancestor->first;\n", "    found = timeline;\n"),
     # Names
     ("names-are-not-newer-than-those-of-another-controller", "controller/core/quarantine.cc",
      "  change = std::max(change, incarnation * kChangesSkipped);\n", "", "--drill", "two-controllers"),
