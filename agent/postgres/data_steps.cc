@@ -20,6 +20,7 @@
 #include "absl/strings/str_format.h"
 #include "agent/core/config_file.h"
 #include "agent/postgres/diverged_wal.h"
+#include "agent/postgres/hidden_wal.h"
 #include "agent/postgres/step_run.h"
 #include "agent/postgres/timelines.h"
 #include "common/base/durable_file.h"
@@ -392,6 +393,7 @@ absl::Status StartServer(const StepRun& run) {
   // One that is no longer wanted would keep the slot of this server busy.
   PGM_RETURN_IF_ERROR(LastingJob::End(run.layout.CopyJob()));
   PGM_RETURN_IF_ERROR(RemoveVainPlaceholders(run.DataDirectory()));
+  PGM_RETURN_IF_ERROR(UncoverWal(run.DataDirectory()));
   for (const std::string& lock_file :
        {run.DataDirectory() + "/postmaster.pid",
         absl::StrCat(run.layout.SocketDirectory(), "/.s.PGSQL.", run.desired.spec.port, ".lock")}) {

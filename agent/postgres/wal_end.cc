@@ -11,29 +11,9 @@
 namespace pgmahout::agent {
 namespace {
 
-// The size of the segments in `directory`; 0 where there are none.
-uint64_t SegmentBytes(const std::string& directory) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const uint64_t bytes = entry.is_regular_file(error) ? entry.file_size(error) : 0;
-    if (bytes >= kWalPageBytes && StartOfSegment(entry.path().filename().string(), bytes)) {
-      return bytes;
-    }
-  }
-  return 0;
-}
-
-bool ReadPage(const std::string& directory,
-              uint32_t timeline,
-              uint64_t segment_bytes,
-              Lsn at,
-              WalPage* page) {
-  const uint64_t segment = at.value / segment_bytes;
-  const uint64_t per_log = (uint64_t{1} << 32) / segment_bytes;
-  std::ifstream file(
-      absl::StrFormat("%s/%08X%08X%08X", directory, timeline, segment / per_log, segment % per_log),
-      std::ios::binary);
-  file.seekg(static_cast<std::streamoff>(at.value % segment_bytes));
+bool ReadPage(const std::string& path, uint64_t offset, WalPage* page) {
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(static_cast<std::streamoff>(offset));
   file.read(page->data(), static_cast<std::streamsize>(page->size()));
   return file.good();
 }
@@ -59,19 +39,52 @@ std::optional<Lsn> StartOfSegment(absl::string_view name, uint64_t bytes) {
   return Lsn{(uint64_t{log} << 32) + uint64_t{segment} * bytes};
 }
 
+uint64_t SegmentBytes(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    const uint64_t bytes = entry.is_regular_file(error) ? entry.file_size(error) : 0;
+    if (bytes >= kWalPageBytes && StartOfSegment(entry.path().filename().string(), bytes)) {
+      return bytes;
+    }
+  }
+  return 0;
+}
+
+std::string SegmentPath(const std::string& directory, uint32_t timeline, Lsn at, uint64_t bytes) {
+  const uint64_t segment = at.value / bytes;
+  const uint64_t per_log = (uint64_t{1} << 32) / bytes;
+  return absl::StrFormat("%s/%08X%08X%08X", directory, timeline, segment / per_log,
+                         segment % per_log);
+}
+
 Lsn EndOfWal(const std::string& wal_directory, uint32_t timeline, Lsn start) {
   const uint64_t segment_bytes = SegmentBytes(wal_directory);
   if (segment_bytes == 0) {
     return start;
   }
   WalRecords records(timeline, [&](Lsn at, WalPage* page) {
-    return ReadPage(wal_directory, timeline, segment_bytes, at, page);
+    return ReadPage(SegmentPath(wal_directory, timeline, at, segment_bytes),
+                    at.value % segment_bytes, page);
   });
   Lsn end = start;
   Lsn previous;
   while (const std::optional<WalRecord> record = records.At(end, previous)) {
     previous = record->begin;
     end = BehindIt(*record, segment_bytes);
+  }
+  return end;
+}
+
+Lsn EndOfWalInSegment(const std::string& path, uint32_t timeline, Lsn start) {
+  WalRecords records(timeline, [&](Lsn at, WalPage* page) {
+    return ReadPage(path, at.value - start.value, page);
+  });
+  const std::optional<Lsn> first = records.FirstFrom(start);
+  Lsn end = first.value_or(start);
+  Lsn previous;
+  while (const std::optional<WalRecord> record = records.At(end, previous)) {
+    previous = record->begin;
+    end = WalAligned(record->end);
   }
   return end;
 }

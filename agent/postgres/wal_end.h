@@ -15,9 +15,19 @@ namespace pgmahout::agent {
 // names.
 std::optional<Lsn> StartOfSegment(absl::string_view name, uint64_t bytes);
 
+// The size of the segments in `directory`; 0 where there are none.
+uint64_t SegmentBytes(const std::string& directory);
+
+// The file of the segment of `bytes` bytes that holds `at`.
+std::string SegmentPath(const std::string& directory, uint32_t timeline, Lsn at, uint64_t bytes);
+
 // The end of the last whole record of `timeline` in the segments of `wal_directory`, following the
 // records from `start` (common/pg/wal_records.h), which must be where one begins: a checkpoint, or
 // a point where a timeline was left. `start` itself if there is none.
 Lsn EndOfWal(const std::string& wal_directory, uint32_t timeline, Lsn start);
+
+// The same in one segment, the file at `path`, which begins at `start`, from the first record on
+// that begins there. `start` if there is none.
+Lsn EndOfWalInSegment(const std::string& path, uint32_t timeline, Lsn start);
 
 }  // namespace pgmahout::agent

@@ -2,6 +2,8 @@
 #include "common/pg/wal_records.h"
 
 #include <algorithm>
+#include <boost/crc.hpp>
+#include <cstddef>
 #include <cstring>
 
 namespace pgmahout {
@@ -33,8 +35,11 @@ struct RecordHeader {
   uint8_t info;
   uint8_t resource_manager;
   uint16_t padding;
-  uint32_t checksum;
+  uint32_t checksum;  // of what follows the header, then of the header before this field
 };
+
+// CRC-32C, as in pg_crc32c.h.
+using Checksum = boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true>;
 
 PageHeader HeaderOf(const WalPage& page) {
   PageHeader header{};
@@ -62,13 +67,15 @@ std::optional<WalRecord> WalRecords::At(Lsn start, Lsn previous) {
   if (length < sizeof header || length > kRecordMost) {
     return std::nullopt;
   }
+  Checksum checksum;
   uint32_t done = 0;
   while (done < length) {
     const auto part = static_cast<uint32_t>(std::min<uint64_t>(RoomBehind(*at), length - done));
-    if (done < sizeof header) {
-      std::memcpy(header_bytes + done, page_.data() + at->value % kWalPageBytes,
-                  std::min<size_t>(part, sizeof header - done));
-    }
+    const char* const bytes = page_.data() + at->value % kWalPageBytes;
+    const size_t of_header =
+        std::min<size_t>(part, sizeof header - std::min<size_t>(done, sizeof header));
+    std::copy_n(bytes, of_header, header_bytes + std::min<size_t>(done, sizeof header));
+    checksum.process_bytes(bytes + of_header, part - of_header);
     done += part;
     at = Lsn{at->value + part};
     if (done < length) {
@@ -78,7 +85,9 @@ std::optional<WalRecord> WalRecords::At(Lsn start, Lsn previous) {
       }
     }
   }
-  if (previous.valid() && header.previous != previous.value) {
+  checksum.process_bytes(header_bytes, offsetof(RecordHeader, checksum));
+  if (checksum.checksum() != header.checksum ||
+      (previous.valid() && header.previous != previous.value)) {
     return std::nullopt;
   }
   return WalRecord{

@@ -4,8 +4,7 @@
 //
 // The layout is PostgreSQL's (access/xlog_internal.h, access/xlogrecord.h), the same since 9.5, in
 // the byte order of the machine that wrote it, which is ours. Records are chained by the position
-// of the one before, so that what a recycled segment still holds is not taken for WAL; their check
-// sums are not computed.
+// of the one before, so that what a recycled segment still holds is not taken for WAL.
 #pragma once
 
 #include <array>
@@ -39,7 +38,8 @@ class WalRecords {
   WalRecords(uint32_t timeline, ReadPage read) : timeline_(timeline), read_(std::move(read)) {}
 
   // The record at `start`, which is where one begins, or the page header before it. Nothing unless
-  // a whole one is there that follows the one at `previous` (0/0: whatever it follows).
+  // a whole one with the right check sum is there that follows the one at `previous` (0/0: whatever
+  // it follows).
   std::optional<WalRecord> At(Lsn start, Lsn previous);
 
   // Where the first record begins that begins on the page at `page` or later: behind what is left

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/postgres/process_control.h"
 #include "agent/wal/archive.h"
 #include "agent/wal/segment_end.h"
 #include "common/base/durable_file.h"
@@ -56,6 +57,36 @@ TEST_F(Pair, NumbersOfLostCandidatesAreTakenInTheArchiveToo) {
   ASSERT_NO_FATAL_FAILURE(FollowOnTimelineFour());
   EXPECT_EQ(Slurp(db1.DataDirectory() + "/pg_wal/00000003.history"), kTimelinePlaceholder)
       << "it has asked for it";
+}
+
+// db2 had heard of timeline 2 and begun to receive its first segment, from the segment's beginning,
+// when it lost power. What it has flushed of timeline 1, and confirmed, lies in the file of the
+// same segment that PostgreSQL does not read then.
+TEST_F(Pair, BeginningOfANewTimelineHidesNothingThatWasConfirmed) {
+  ASSERT_NO_FATAL_FAILURE(MakeStandby());
+  db1.Sql("SELECT pg_catalog.pg_switch_wal()");
+  ExpectArrival(db1, db2, "in the segment of the fork");
+  const std::string fork = db1.Value("SELECT pg_current_wal_lsn()");
+  const std::string segment = db1.Value("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 9)");
+  ASSERT_TRUE(Eventually(
+      [&] { return db2.Value("SELECT pg_last_wal_receive_lsn() >= '" + fork + "'") == "t"; }));
+  ASSERT_TRUE(KillServerProcesses(db2.DataDirectory(), Duration{10'000}).ok());
+  const std::string wal = db2.DataDirectory() + "/pg_wal/";
+  const std::string whole = Slurp(wal + "00000001" + segment);
+  ASSERT_TRUE(
+      WriteFileAtomically(wal + "00000002.history", "1\t" + fork + "\tpromoted\n", 0600).ok());
+  const std::string begun = whole.substr(0, 100) + std::string(whole.size() - 100, '\0');
+  ASSERT_TRUE(WriteFileAtomically(wal + "00000002" + segment, begun, 0600).ok());
+
+  ASSERT_TRUE(db2.Run(db2.ConfigureStep(/*detached=*/true)).ok());
+  const absl::Status started = db2.Run(StepKind::kStart);
+  ASSERT_TRUE(started.ok()) << FormatError(started);
+  const Observation seen = db2.LookUntil(
+      [](const Observation& now) { return now.sql.has_value() && now.sql->replayed_all_local; });
+  ASSERT_TRUE(seen.sql.has_value());
+  EXPECT_EQ(seen.sql->timeline, 1U);
+  EXPECT_GE(seen.sql->replay_lsn, *ParseLsn(fork)) << FormatLsn(seen.sql->replay_lsn);
+  EXPECT_EQ(db2.Value("SELECT count(*) FROM public.marker"), "1");
 }
 
 // As a standby has it that was cut off while it received what a switch fills up, and then promoted.

@@ -30,6 +30,15 @@ TEST(WalRecords, FirstOneIsBehindTheHeader) {
   EXPECT_EQ(WalRecords(1, PagesOf(wal)).FirstFrom(Lsn{kSegment}), first);
 }
 
+TEST(WalRecords, ADamagedOneIsNone) {
+  WalWriter wal;
+  const Lsn first = wal.Add(20'000);
+  EXPECT_TRUE(WalRecords(1, PagesOf(wal)).At(first, Lsn{}).has_value());
+  char& byte = wal.bytes()[2 * kWalPageBytes + 100];
+  byte = static_cast<char>(byte ^ 1);
+  EXPECT_FALSE(WalRecords(1, PagesOf(wal)).At(first, Lsn{}).has_value());
+}
+
 TEST(WalRecords, FirstOneIsBehindWhatIsLeftOfAnEarlierOne) {
   for (const uint32_t rest : {3U, 8152U, 8153U, 50'000U}) {
     WalWriter wal;
@@ -56,15 +65,16 @@ TEST(WalRecords, WhatIsLeftMayReachBeyondAllPages) {
 
 TEST(WalRecords, SwitchIsToldFromOthersOfItsResourceManager) {
   WalWriter wal;
-  wal.Add(59);
+  const Lsn checkpoint = wal.Add(114, /*info=*/0x10, /*resource_manager=*/0);
   const Lsn begin = wal.Switch();
   WalRecords records(1, PagesOf(wal));
   const std::optional<WalRecord> record = records.At(begin, Lsn{});
   ASSERT_TRUE(record.has_value());
   EXPECT_TRUE(record->is_switch);
   EXPECT_EQ(record->end.value, begin.value + 24);
-  wal.bytes()[begin.value - kSegment + 16] = 0x10;  // XLOG_CHECKPOINT_ONLINE
-  EXPECT_FALSE(WalRecords(1, PagesOf(wal)).At(begin, Lsn{})->is_switch);
+  const std::optional<WalRecord> other = records.At(checkpoint, Lsn{});
+  ASSERT_TRUE(other.has_value());
+  EXPECT_FALSE(other->is_switch);
 }
 
 }  // namespace

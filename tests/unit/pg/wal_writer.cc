@@ -4,11 +4,17 @@
 #include <stdlib.h>
 
 #include <algorithm>
+#include <boost/crc.hpp>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
 namespace pgmahout {
+namespace {
+
+using Checksum = boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true>;
+
+}  // namespace
 
 WalWriter::WalWriter() : bytes_(2 * kSegment, '\0') {
   std::string path = (std::filesystem::temp_directory_path() / "pgm-wal-XXXXXX").string();
@@ -19,12 +25,8 @@ WalWriter::~WalWriter() {
   std::filesystem::remove_all(directory_);
 }
 
-Lsn WalWriter::Add(uint32_t length) {
-  return AddRecord(length, /*info=*/'r', /*resource_manager=*/'r');
-}
-
 Lsn WalWriter::Switch() {
-  const Lsn begin = AddRecord(24, /*info=*/0x40, /*resource_manager=*/0);
+  const Lsn begin = Add(24, /*info=*/0x40, /*resource_manager=*/0);
   while (at_ % kSegment != 0) {  // pages of nothing, with their headers
     at_ = (at_ + kWalPageBytes - 1) / kWalPageBytes * kWalPageBytes;
     if (at_ % kSegment != 0) {
@@ -47,7 +49,7 @@ const std::string& WalWriter::Store() {
   return directory_;
 }
 
-Lsn WalWriter::AddRecord(uint32_t length, uint8_t info, uint8_t resource_manager) {
+Lsn WalWriter::Add(uint32_t length, uint8_t info, uint8_t resource_manager) {
   PassHeader(0);
   const uint64_t start = at_;
   std::string record(length, 'r');
@@ -55,6 +57,11 @@ Lsn WalWriter::AddRecord(uint32_t length, uint8_t info, uint8_t resource_manager
   std::memcpy(record.data() + 8, &previous_, sizeof previous_);
   record[16] = static_cast<char>(info);
   record[17] = static_cast<char>(resource_manager);
+  Checksum checksum;
+  checksum.process_bytes(record.data() + 24, length - 24);
+  checksum.process_bytes(record.data(), 20);
+  const uint32_t sum = checksum.checksum();
+  std::memcpy(record.data() + 20, &sum, sizeof sum);
   previous_ = start;
   Put(record);
   return Lsn{start};

@@ -21,7 +21,7 @@ class WalWriter {
   WalWriter& operator=(const WalWriter&) = delete;
 
   // A record of `length` bytes; where it begins.
-  Lsn Add(uint32_t length);
+  Lsn Add(uint32_t length, uint8_t info = 'r', uint8_t resource_manager = 'r');
   // A switch record: the next one begins in the next segment.
   Lsn Switch();
   // What is left of a record that began in the segment before; first of all.
@@ -41,7 +41,6 @@ class WalWriter {
  private:
   void PassHeader(uint32_t remaining);
   void Put(const std::string& record);
-  Lsn AddRecord(uint32_t length, uint8_t info, uint8_t resource_manager);
 
   std::string directory_;
   std::string bytes_;
