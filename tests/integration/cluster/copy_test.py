@@ -75,6 +75,7 @@ class Copy(ClusterCase):
 
     def pause_after_progress(self, copy, let_go):
         """Lets the copy go on until it has told of some percent, and stops it there. It tells once a second."""
+        self.addCleanup(signal_process, *copy, signal.SIGCONT)  # or what comes after a failure finds it stopped
         let_go()
 
         def told():
@@ -118,7 +119,8 @@ class Copy(ClusterCase):
         self.assertTrue(is_running(*copy), "it went with its agent")
         self.agent.start()
         self.fleet.wait_until_connected()
-        self.fleet.wait_for(lambda: self.percentage() == percent, 20, f"the new agent to tell of {percent} %")
+        # What it told right before it was stopped may not have been heard of yet.
+        self.fleet.wait_for(lambda: (self.percentage() or 0) >= percent, 20, f"the new agent to tell of {percent} %")
         self.assertEqual(self.copies(), [copy])
         signal_process(*copy, signal.SIGCONT)
         self.becomes_whole()
