@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/postgres/hidden_wal.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -18,6 +18,7 @@
 #include "common/base/error.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/pg/wal_records.h"
 
 namespace pgmahout::agent {
 namespace {
@@ -40,17 +41,47 @@ absl::StatusOr<std::vector<uint32_t>> TimelinesWithHistory(const std::string& wa
   return timelines;
 }
 
-// Whether an ancestor's file of the same segment goes further than `end`, where that of the
-// timeline itself ends.
-bool AncestorHasMore(const std::string& wal_directory,
-                     const std::map<uint32_t, Lsn>& ends,
-                     Lsn start,
-                     uint64_t bytes,
-                     Lsn end) {
-  return std::any_of(ends.begin(), ends.end(), [&](const auto& ancestor) {
-    const std::string path = SegmentPath(wal_directory, ancestor.first, start, bytes);
-    return EndOfWalInSegment(path, ancestor.first, start) > end;
-  });
+// A segment as each timeline in the history of one has it.
+struct Segment {
+  std::string wal_directory;
+  uint64_t bytes;
+  Lsn start;
+
+  std::string PathIn(uint32_t timeline) const {
+    return SegmentPath(wal_directory, timeline, start, bytes);
+  }
+};
+
+// Behind the last whole record in the file of `timeline`; `start` if there is none. NotFound: there
+// is no file. One that cannot be read is not taken for a short one.
+absl::StatusOr<Lsn> EndIn(const Segment& segment, uint32_t timeline) {
+  PGM_ASSIGN_OR_RETURN(const std::string content,
+                       ReadFile(segment.PathIn(timeline), segment.bytes));
+  WalRecords records(timeline, PagesOf(content, segment.start));
+  Lsn end = records.FirstFrom(segment.start).value_or(segment.start);
+  Lsn previous;
+  while (const std::optional<WalRecord> record = records.At(end, previous)) {
+    previous = record->begin;
+    end = WalAligned(record->end);
+  }
+  return end;
+}
+
+// Whether an ancestor's file goes further than `end`. One that goes beyond the fork holds WAL that
+// was given up, which must not be read.
+absl::StatusOr<bool> AncestorHasMore(const Segment& segment,
+                                     const std::map<uint32_t, Lsn>& ends,
+                                     Lsn end) {
+  for (const auto& [ancestor, fork] : ends) {
+    const absl::StatusOr<Lsn> its_end = EndIn(segment, ancestor);
+    if (!its_end.ok() && !absl::IsNotFound(its_end.status())) {
+      return its_end.status();
+    }
+    if (its_end.ok() && *its_end > end && *its_end <= fork) {
+      return true;
+    }
+  }
+  return false;
 }
 
 absl::Status SetAside(const std::string& path) {
@@ -74,15 +105,18 @@ absl::Status UncoverWal(const std::string& data_directory) {
     if (!fork.valid() || bytes == 0) {
       continue;
     }
-    const Lsn start{fork.value / bytes * bytes};
-    const std::string path = SegmentPath(wal, timeline, start, bytes);
-    std::error_code error;
-    if (!fs::exists(path, error)) {
+    const Segment segment{wal, bytes, Lsn{fork.value / bytes * bytes}};
+    const absl::StatusOr<Lsn> end = EndIn(segment, timeline);
+    if (absl::IsNotFound(end.status())) {
       continue;
     }
-    const Lsn end = EndOfWalInSegment(path, timeline, start);
-    if (end < fork && AncestorHasMore(wal, ends, start, bytes, end)) {
-      PGM_RETURN_IF_ERROR(SetAside(path));
+    PGM_RETURN_IF_ERROR(end.status());
+    if (*end >= fork) {
+      continue;
+    }
+    PGM_ASSIGN_OR_RETURN(const bool hides, AncestorHasMore(segment, ends, *end));
+    if (hides) {
+      PGM_RETURN_IF_ERROR(SetAside(segment.PathIn(timeline)));
     }
   }
   return absl::OkStatus();

@@ -75,18 +75,4 @@ Lsn EndOfWal(const std::string& wal_directory, uint32_t timeline, Lsn start) {
   return end;
 }
 
-Lsn EndOfWalInSegment(const std::string& path, uint32_t timeline, Lsn start) {
-  WalRecords records(timeline, [&](Lsn at, WalPage* page) {
-    return ReadPage(path, at.value - start.value, page);
-  });
-  const std::optional<Lsn> first = records.FirstFrom(start);
-  Lsn end = first.value_or(start);
-  Lsn previous;
-  while (const std::optional<WalRecord> record = records.At(end, previous)) {
-    previous = record->begin;
-    end = WalAligned(record->end);
-  }
-  return end;
-}
-
 }  // namespace pgmahout::agent

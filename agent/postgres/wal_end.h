@@ -26,8 +26,4 @@ std::string SegmentPath(const std::string& directory, uint32_t timeline, Lsn at,
 // a point where a timeline was left. `start` itself if there is none.
 Lsn EndOfWal(const std::string& wal_directory, uint32_t timeline, Lsn start);
 
-// The same in one segment, the file at `path`, which begins at `start`, from the first record on
-// that begins there. `start` if there is none.
-Lsn EndOfWalInSegment(const std::string& path, uint32_t timeline, Lsn start);
-
 }  // namespace pgmahout::agent

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/wal/segment_end.h"
 
-#include <algorithm>
-
 #include "common/pg/wal_records.h"
 
 namespace pgmahout::wal {
@@ -12,14 +10,7 @@ std::optional<uint64_t> EndOfSwitch(const WalName& name, absl::string_view conte
     return std::nullopt;
   }
   const Lsn start{(uint64_t{name.log} << 32) + uint64_t{name.segment} * content.size()};
-  WalRecords records(name.timeline, [&](Lsn at, WalPage* page) {
-    const uint64_t offset = at.value - start.value;
-    if (offset + page->size() > content.size()) {
-      return false;
-    }
-    std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(offset), page->size(), page->begin());
-    return true;
-  });
+  WalRecords records(name.timeline, PagesOf(content, start));
   std::optional<Lsn> at = records.FirstFrom(start);
   Lsn previous;
   while (at.has_value()) {

@@ -72,9 +72,9 @@ std::optional<WalRecord> WalRecords::At(Lsn start, Lsn previous) {
   while (done < length) {
     const auto part = static_cast<uint32_t>(std::min<uint64_t>(RoomBehind(*at), length - done));
     const char* const bytes = page_.data() + at->value % kWalPageBytes;
-    const size_t of_header =
-        std::min<size_t>(part, sizeof header - std::min<size_t>(done, sizeof header));
-    std::copy_n(bytes, of_header, header_bytes + std::min<size_t>(done, sizeof header));
+    const size_t known = std::min<size_t>(done, sizeof header);
+    const size_t of_header = std::min<size_t>(part, sizeof header - known);
+    std::copy_n(bytes, of_header, header_bytes + known);
     checksum.process_bytes(bytes + of_header, part - of_header);
     done += part;
     at = Lsn{at->value + part};
@@ -142,6 +142,17 @@ bool WalRecords::Load(Lsn page) {
   }
   loaded_ = page;
   return true;
+}
+
+WalRecords::ReadPage PagesOf(absl::string_view segment, Lsn start) {
+  return [segment, start](Lsn at, WalPage* page) {
+    const uint64_t offset = at.value - start.value;
+    if (at < start || offset + page->size() > segment.size()) {
+      return false;
+    }
+    std::copy_n(segment.data() + offset, page->size(), page->data());
+    return true;
+  };
 }
 
 }  // namespace pgmahout

@@ -13,6 +13,7 @@
 #include <functional>
 #include <optional>
 
+#include "absl/strings/string_view.h"
 #include "common/pg/lsn.h"
 
 namespace pgmahout {
@@ -55,6 +56,9 @@ class WalRecords {
   Lsn loaded_;  // the page in page_
   WalPage page_{};
 };
+
+// The pages of `segment`, which begins at `start` and outlives what is returned.
+WalRecords::ReadPage PagesOf(absl::string_view segment, Lsn start);
 
 // Records begin at multiples of 8 bytes.
 constexpr Lsn WalAligned(Lsn lsn) {

@@ -84,6 +84,22 @@ TEST_F(HiddenWal, OneThatIsAsLongAsThoseBeforeStays) {
   EXPECT_TRUE(IsThere("000000020000000000000001"));
 }
 
+TEST_F(HiddenWal, WhatWasGivenUpStaysHidden) {
+  Store(1, wal_.end());  // beyond the fork
+  Put("000000020000000000000001", std::string(kSegment, '\0'));
+  Put("00000002.history", absl::StrCat("1\t", FormatLsn(middle_), "\tpromoted\n"));
+  Uncover();
+  EXPECT_TRUE(IsThere("000000020000000000000001"));
+}
+
+TEST_F(HiddenWal, WhatCannotBeReadIsNotTakenForShort) {
+  Store(1, wal_.end());
+  fs::create_directory(PathOf("000000020000000000000001"));
+  Put("00000002.history", absl::StrCat("1\t", FormatLsn(wal_.end()), "\tpromoted\n"));
+  EXPECT_FALSE(UncoverWal(data_).ok());
+  EXPECT_TRUE(IsThere("000000020000000000000001"));
+}
+
 TEST_F(HiddenWal, AnyAncestorMayHaveMore) {
   Store(1, wal_.end());
   Store(3, middle_);

@@ -5,23 +5,13 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "tests/unit/pg/wal_writer.h"
 
 namespace pgmahout {
 namespace {
 
 WalRecords::ReadPage PagesOf(WalWriter& wal) {
-  return [&wal](Lsn at, WalPage* page) {
-    const uint64_t offset = at.value - kSegment;
-    if (offset + page->size() > wal.bytes().size()) {
-      return false;
-    }
-    std::copy_n(wal.bytes().begin() + static_cast<std::ptrdiff_t>(offset), page->size(),
-                page->begin());
-    return true;
-  };
+  return PagesOf(wal.bytes(), Lsn{kSegment});
 }
 
 TEST(WalRecords, FirstOneIsBehindTheHeader) {
